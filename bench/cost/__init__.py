@@ -1,0 +1,1 @@
+"""What a detector costs: parameters, MACs and FLOPs by component, latency, memory."""

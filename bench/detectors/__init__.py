@@ -1,0 +1,1 @@
+"""Detectors: the contract, dense one-stage detectors, post-processing, files of predictions."""

@@ -1,0 +1,1 @@
+"""Lightning data modules: real datasets in their official layouts, and synthetic twins drawn on the spot."""
