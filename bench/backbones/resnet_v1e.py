@@ -1,0 +1,125 @@
+"""ResNet-V1e with free widths and depths: deep stem, average-pooled shortcuts, 2x2 max-pool.
+
+Paper: Sample and Computation Redistribution for Efficient Face Detection (arXiv 2105.04714), the backbone whose
+`depths` and `widths` are redistributed. Consulted: insightface, detection/scrfd, `ResNetV1e`. The paper's summary gives all
+three stem convolutions the full width; the released code halves the first two, and only that reproduces the published cost.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+
+def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
+    """A padded convolution without bias, and its batch norm."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return [convolution, nn.BatchNorm2d(outputs)]
+
+
+def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Identity where shapes agree, otherwise average pooling and a 1x1 projection ("avg_down")."""
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
+    return nn.Sequential(pool, *conv_bn(inputs, outputs, 1))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    expansion = 1
+
+    def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*conv_bn(inputs, width, 3, stride), nn.ReLU(), *conv_bn(width, width, 3))
+        self.shortcut = shortcut(inputs, width, stride)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 (which carries the stride), 1x1 to four times the width, beside a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        outputs = width * self.expansion
+        self.body = nn.Sequential(
+            *conv_bn(inputs, width, 1),
+            nn.ReLU(),
+            *conv_bn(width, width, 3, stride),
+            nn.ReLU(),
+            *conv_bn(width, outputs, 1),
+        )
+        self.shortcut = shortcut(inputs, outputs, stride)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
+
+
+class ResNetV1e(nn.Module):
+    """Four stages C2..C5 at strides 4, 8, 16, 32, trained from scratch.
+
+    Args:
+        block: "basic" or "bottleneck".
+        depths: blocks of each stage.
+        widths: width of each stage, before the bottleneck's expansion.
+        stem_width: channels that leave the stem; the first stage's width if None.
+    """
+
+    strides = (4, 8, 16, 32)
+
+    def __init__(
+        self,
+        block: Literal["basic", "bottleneck"],
+        depths: Sequence[int],
+        widths: Sequence[int],
+        stem_width: int | None = None,
+    ) -> None:
+        super().__init__()
+        kind = BLOCKS[block]
+        stem = stem_width or widths[0]
+        self.stem = nn.Sequential(
+            *conv_bn(3, stem // 2, 3, stride=2),
+            nn.ReLU(),
+            *conv_bn(stem // 2, stem // 2, 3),
+            nn.ReLU(),
+            *conv_bn(stem // 2, stem, 3),
+            nn.ReLU(),
+            nn.MaxPool2d(2, 2),
+        )
+        self.out_channels = tuple(width * kind.expansion for width in widths)
+        stages, inputs = [], stem
+        for index, (depth, width) in enumerate(zip(depths, widths, strict=True)):
+            blocks = [kind(inputs, width, stride=1 if index == 0 else 2)]
+            inputs = width * kind.expansion
+            blocks += [kind(inputs, width) for _ in range(depth - 1)]
+            stages.append(nn.Sequential(*blocks))
+        self.c2, self.c3, self.c4, self.c5 = stages
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Kaiming for convolutions; the last norm of every residual branch starts at zero."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(module, BasicBlock | Bottleneck):
+                nn.init.zeros_(module.body[-1].weight)
+
+    def components(self) -> dict[str, nn.Module]:
+        return {"stem": self.stem, "c2": self.c2, "c3": self.c3, "c4": self.c4, "c5": self.c5}
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """images [B, 3, H, W] -> four maps [B, C, H / stride, W / stride]."""
+        features = [self.c2(self.stem(images))]
+        for stage in (self.c3, self.c4, self.c5):
+            features.append(stage(features[-1]))
+        return features

@@ -1,0 +1,127 @@
+"""Composition and instantiation: the one way from YAML to objects.
+
+Hydra imports whatever a `_target_` names. A configuration is data that people share, so targets are limited to this suite and
+the libraries it is built from; `BENCH_TRUST=my_package` in the environment adds the user's own.
+"""
+
+import functools
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import ConfigError
+
+CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
+TRUSTED = (
+    "bench",
+    "data_modules",
+    "torch.optim",
+    "torch.nn",
+    "torchmetrics",
+    "torchvision.models",
+    "torchvision.ops",
+    "timm.models",
+    "pytorch_lightning",
+    "lightning_fabric",
+)
+
+
+def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """One of the primary configurations of `conf/`, with Hydra overrides, checked and resolvable.
+
+    Inside a command the search path is the command's own, `--config-dir` included.
+    """
+    try:
+        if GlobalHydra.instance().is_initialized():
+            return hydra_compose(config_name, overrides=list(overrides))
+        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+            return hydra_compose(config_name, overrides=list(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"cannot compose `{config_name}` with {list(overrides)}: {error}") from error
+
+
+def instantiate(node: Any, **kwargs: Any) -> Any:
+    """Hydra's `instantiate`, for trusted targets only; sequences and mappings arrive as plain lists and dicts.
+
+    Keyword arguments go straight to the target: merged into the configuration, dataclasses would turn into mappings.
+
+    Raises:
+        ConfigError: a target that is not trusted, cannot be found, or does not take what it is given.
+    """
+    for target in targets(node):
+        check_trusted(target)
+    try:
+        build = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+        return functools.partial(build, **kwargs) if node.get("_partial_") else build(**kwargs)
+    except (HydraException, OmegaConfBaseException, TypeError) as error:
+        cause = error.__cause__
+        if cause is not None and getattr(type(cause), "user_facing", False):
+            raise cause from error
+        raise ConfigError(f"cannot build `{node.get('_target_')}`: {cause or error}") from error
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Every `_target_` in a configuration, at any depth."""
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True)
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield str(node["_target_"])
+        for value in node.values():
+            yield from targets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from targets(value)
+
+
+def trusted_modules() -> tuple[str, ...]:
+    own = os.environ.get("BENCH_TRUST", "")
+    return TRUSTED + tuple(name.strip() for name in own.split(",") if name.strip())
+
+
+def check_trusted(target: str) -> None:
+    """Refuse a target whose path or whose defining module lies outside the trusted ones.
+
+    The second test stops paths that leave through a trusted module's imports (`bench.config.os.system`).
+    """
+    modules = trusted_modules()
+    if not inside(target, modules):
+        raise ConfigError(
+            f"`_target_: {target}` is outside the trusted modules ({', '.join(modules)}); "
+            f"if it is yours, run with BENCH_TRUST={target.split('.')[0]}"
+        )
+    try:
+        found = get_object(target)
+    except Exception as error:
+        raise ConfigError(f"`_target_: {target}` cannot be imported: {error}") from error
+    home = getattr(found, "__module__", None) or ""
+    if not inside(home, modules):
+        raise ConfigError(f"`_target_: {target}` is defined in `{home}`, which is outside the trusted modules")
+
+
+def inside(path: str, modules: Sequence[str]) -> bool:
+    return any(path == module or path.startswith(module + ".") for module in modules)
+
+
+def plain(node: DictConfig | ListConfig) -> Any:
+    """A resolved copy made of dicts and lists."""
+    try:
+        return OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"a value of the configuration is missing or cannot be resolved: {error}") from error
+
+
+def options(group: str) -> list[str]:
+    """Names one can choose in a configuration group; those that start with an underscore are parts of others."""
+    files = (CONFIG_DIR / group).glob("*.yaml")
+    return sorted(file.name.removesuffix(".yaml") for file in files if not file.name.startswith("_"))

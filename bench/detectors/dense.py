@@ -1,0 +1,86 @@
+"""One-stage detectors: backbone, neck, head over anchors; each part is handed in by configuration."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.boxes.anchors import AnchorGenerator, Anchors
+from bench.detectors.base import Detector
+from bench.detectors.postprocess import Candidates, PostProcessor
+from bench.heads.scrfd_head import HeadOutputs
+from bench.losses.criterion import BoxCoder, DenseCriterion, Flat
+
+
+class DenseDetector(Detector):
+    """
+    Args:
+        backbone: module with `out_channels`; images -> feature maps.
+        neck: called with the backbone's `out_channels`, builds a module with `out_channels`; None passes features on.
+        head: called with the neck's `out_channels` and the anchors per cell, builds the head.
+        anchors: where the anchors stand.
+        coder: between anchors and boxes.
+        criterion: called with the coder, builds the training criterion.
+        num_classes: class scores per anchor.
+        options: what `Detector` takes.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        neck: Any,
+        head: Any,
+        anchors: AnchorGenerator,
+        coder: BoxCoder,
+        criterion: Any,
+        postprocessor: PostProcessor,
+        num_classes: int = 1,
+        **options: Any,
+    ) -> None:
+        super().__init__(postprocessor, **options)
+        self.backbone = backbone
+        self.neck: nn.Module = neck(backbone.out_channels) if neck is not None else nn.Identity()
+        channels = backbone.out_channels if neck is None else self.neck.out_channels
+        self.head: nn.Module = head(channels, anchors.per_cell, num_classes=num_classes)
+        self.anchors = anchors
+        self.coder = coder
+        self.criterion: DenseCriterion = criterion(coder=coder)
+        self.num_classes = num_classes
+
+    def backbone_components(self) -> tuple[str, ...]:
+        return tuple(self.backbone.components())  # type: ignore[operator]
+
+    def components(self) -> dict[str, nn.Module]:
+        parts: dict[str, nn.Module] = {**self.backbone.components(), "neck": self.neck, "head": self.head}  # type: ignore[operator]
+        return {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
+
+    def forward(self, images: Tensor) -> HeadOutputs:
+        """images [B, 3, H, W] normalised -> per-level class logits, box deltas and keypoint deltas."""
+        return self.head(self.neck(self.backbone(images)))
+
+    def flatten(self, outputs: HeadOutputs) -> tuple[Flat, Anchors]:
+        """Per-level maps -> [B, N, values] in the order of the anchors, and these."""
+        cls, bbox, kps = outputs
+        size = (cls[0].shape[-2] * self.anchors.strides[0], cls[0].shape[-1] * self.anchors.strides[0])
+        anchors = self.anchors(size, cls[0].device)
+        return Flat(
+            self.join(cls, self.num_classes),
+            self.join(bbox, 4),
+            None if kps is None else self.join(kps, kps[0].shape[1] // self.anchors.per_cell[0]),
+        ), anchors
+
+    def join(self, maps: Sequence[Tensor], values: int) -> Tensor:
+        """[B, A V, H, W] per level -> [B, N, V]: rows, columns, anchors."""
+        return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values) for x in maps], dim=1)
+
+    def candidates(self, outputs: HeadOutputs, sizes: Tensor) -> Candidates:
+        flat, anchors = self.flatten(outputs)
+        keypoints = None if flat.keypoints is None else self.coder.decode_keypoints(anchors, flat.keypoints.float())
+        return Candidates(
+            self.coder.decode(anchors, flat.deltas.float()), flat.logits.float().sigmoid(), keypoints, sizes
+        )
+
+    def losses(self, outputs: HeadOutputs, targets: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
+        flat, anchors = self.flatten(outputs)
+        return self.criterion(flat, anchors, targets)

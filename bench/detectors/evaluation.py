@@ -1,0 +1,55 @@
+"""Evaluation of one forward pass under several post-processors at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torchmetrics import Metric
+
+from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
+
+
+@dataclass
+class Evaluation:
+    """
+    Args:
+        postprocessors: by the name under which their metrics are reported.
+        metrics: an evaluator for each of them.
+        pad_to: (height, width) of the padded input, None pads to the detector's divisor.
+        keep: image ids whose predictions are kept for pictures.
+    """
+
+    postprocessors: Mapping[str, PostProcessor]
+    metrics: Mapping[str, Metric]
+    pad_to: tuple[int, int] | None = None
+    predictions: dict[str, dict[Any, Prediction]] = field(default_factory=dict)
+
+    def update(self, candidates: Candidates, targets: Sequence[Mapping[str, Any]]) -> None:
+        for name, postprocessor in self.postprocessors.items():
+            predictions = [
+                to_original(prediction, target)
+                for prediction, target in zip(postprocessor(candidates), targets, strict=True)
+            ]
+            self.metrics[name].update(predictions, targets)
+            kept = self.predictions.setdefault(name, {})
+            kept.update({t["image_id"]: p for t, p in zip(targets, predictions, strict=True)})
+
+    def compute(self) -> dict[str, dict[str, float]]:
+        """Metrics by post-processor."""
+        return {name: metric.compute() for name, metric in self.metrics.items()}
+
+    def reset(self) -> None:
+        self.predictions.clear()
+        for metric in self.metrics.values():
+            metric.reset()
+
+
+def to_original(prediction: Prediction, target: Mapping[str, Any]) -> Prediction:
+    """Boxes and keypoints from the resized image back to the pixels of the original, on the CPU."""
+    moved = {name: value.cpu() for name, value in prediction.items()}
+    scale = target["scale"].cpu()  # [2] resized over original, x and y
+    moved["boxes"] = moved["boxes"] / scale.repeat(2)
+    keypoints = moved["keypoints"].clone()
+    keypoints[..., :2] = keypoints[..., :2] / scale
+    moved["keypoints"] = keypoints
+    return moved

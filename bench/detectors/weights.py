@@ -1,0 +1,65 @@
+"""Weights into a detector: a Lightning checkpoint or a safetensors file, strictly, with the mismatches listed."""
+
+import hashlib
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.errors import WeightsError
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Tensors by name. Never unpickles anything but tensors.
+
+    Raises:
+        WeightsError: the file is missing, unreadable, or holds no state dict.
+    """
+    if not path.is_file():
+        raise WeightsError(f"expected weights at {path}, found no file; give a .safetensors file or a Lightning .ckpt")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise WeightsError(
+            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); expected safetensors, or a checkpoint of tensors alone"
+        ) from error
+    state = content.get("state_dict", content) if isinstance(content, Mapping) else None
+    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no state dict; expected a Lightning checkpoint or a mapping of names to tensors")
+    return dict(state)
+
+
+def load_weights(module: nn.Module, path: Path, name: str) -> None:
+    """Load `path` into `module`; every tensor must find its place.
+
+    Raises:
+        WeightsError: listing what is missing, unexpected or of another shape. The module is unchanged then.
+    """
+    state = read_weights(path)
+    own = module.state_dict()
+    problems = [f"missing {key} {tuple(own[key].shape)}" for key in own if key not in state]
+    problems += [f"unexpected {key} {tuple(state[key].shape)}" for key in state if key not in own]
+    problems += [
+        f"{key} is {tuple(state[key].shape)}, expected {tuple(own[key].shape)}"
+        for key in own
+        if key in state and state[key].shape != own[key].shape
+    ]
+    if problems:
+        listed = "\n  ".join(problems[:10])
+        more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
+        raise WeightsError(
+            f"{path} does not fit detector `{name}`: {len(problems)} of {len(own)} tensors differ:\n  {listed}{more}\n"
+            f"Name the detector that these weights belong to with detector=..."
+        )
+    module.load_state_dict(state)
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Grids: enumerate cells, run what is missing, keep its records."""

@@ -1,0 +1,77 @@
+"""From a cell's configuration to the objects of its run: data module, detector, evaluation, trainer."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig, OmegaConf
+
+from bench.config import compose, instantiate
+from bench.detectors.base import Detector
+from bench.detectors.create import build_detector
+from bench.detectors.evaluation import Evaluation
+from bench.errors import ConfigError
+from bench.grid.cells import Cell
+
+
+def as_config(values: Mapping[str, Any]) -> DictConfig:
+    return OmegaConf.create(dict(values))
+
+
+def build_data(config: DictConfig, protocol: DictConfig, stage: str) -> pl.LightningDataModule:
+    """The data module, resizing for evaluation as `protocol` says, set up for "fit" or "validate"."""
+    data = instantiate(config.data.module, eval_resize=instantiate(protocol.resize))
+    data.prepare_data()
+    data.setup(stage)
+    return data
+
+
+def build_evaluation(data: Any, protocol: DictConfig, postprocesses: Sequence[DictConfig]) -> Evaluation:
+    """One evaluator for each post-processor, all under one protocol."""
+    names = [str(node.name) for node in postprocesses]
+    if len(set(names)) != len(names):
+        raise ConfigError(f"post-processors of one evaluation need distinct names, found {names}")
+    return Evaluation(
+        {str(node.name): instantiate(node.processor) for node in postprocesses},
+        {name: instantiate(protocol.evaluator, **data.ground_truth) for name in names},
+        None if protocol.pad_to is None else (int(protocol.pad_to[0]), int(protocol.pad_to[1])),
+    )
+
+
+def validation_protocol(config: DictConfig) -> tuple[DictConfig, DictConfig]:
+    """Protocol and post-processor under which a training chooses its checkpoint."""
+    chosen = compose("model", [f"protocol={config.validation.protocol}", f"postprocess={config.validation.postprocess}"])
+    return chosen.protocol, chosen.postprocess
+
+
+def build_trainer(config: DictConfig, root: Path, callbacks: Sequence[pl.Callback], logger: Any) -> pl.Trainer:
+    settings, recipe = config.trainer, config.detector.recipe
+    return pl.Trainer(
+        accelerator=settings.accelerator,
+        devices=settings.devices,
+        precision=settings.precision,
+        accumulate_grad_batches=settings.accumulate,
+        deterministic=settings.deterministic,
+        gradient_clip_val=recipe.get("grad_clip"),
+        max_epochs=recipe.epochs,
+        check_val_every_n_epoch=min(config.validation.every_n_epochs, recipe.epochs),
+        num_sanity_val_steps=0,
+        default_root_dir=root,
+        callbacks=list(callbacks),
+        logger=logger or False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+
+
+def build_training(cell: Cell) -> tuple[pl.LightningDataModule, Detector]:
+    """Data and detector of a training, the detector with the evaluation that chooses its checkpoint."""
+    config = as_config(cell.config)
+    protocol, postprocess = validation_protocol(config)
+    data = build_data(config, protocol, "fit")
+    pl.seed_everything(cell.seed, workers=True, verbose=False)
+    detector = build_detector(config, with_recipe=True)
+    detector.evaluation = build_evaluation(data, protocol, [postprocess])
+    return data, detector

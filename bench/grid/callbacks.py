@@ -1,0 +1,48 @@
+"""What a run does beside training: stop when it diverges, tell how far it is."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from bench.errors import BenchError
+from bench.grid.store import Workspace
+
+
+class Diverged(BenchError):
+    """The loss is no longer a number."""
+
+
+class StopOnDivergence(pl.Callback):
+    """Raise `Diverged` at the first loss that is not finite."""
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+        if loss is not None and not bool(torch.isfinite(loss).all()):
+            raise Diverged(
+                f"the loss became {float(loss)} in epoch {trainer.current_epoch}, iteration {trainer.global_step}; "
+                f"lower detector.recipe.lr, lengthen its warm-up or set detector.recipe.grad_clip"
+            )
+
+
+class ReportProgress(pl.Callback):
+    """Write the status file of a training: at most once a second, and at the end of every epoch."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.written = 0.0
+        self.loss: float | None = None
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if time.monotonic() - self.written > 1.0:
+            loss = outputs["loss"] if isinstance(outputs, dict) else outputs
+            self.loss = None if loss is None else float(loss)
+            self.write(trainer, trainer.current_epoch + (batch_idx + 1) / max(int(trainer.num_training_batches), 1))
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.write(trainer, trainer.current_epoch + 1.0)
+
+    def write(self, trainer: pl.Trainer, epoch: float) -> None:
+        self.written = time.monotonic()
+        self.workspace.write_status(status="running", stage="train", epoch=epoch, epochs=trainer.max_epochs, loss=self.loss)

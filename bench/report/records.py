@@ -1,0 +1,219 @@
+"""The record of one evaluated cell: its schema, and how it is written and read.
+
+A record is the truth of what was measured; leaderboards, figures and W&B follow from it. It lies at
+`<results_dir>/<dataset>/<detector>/<cell_id>/seed<k>.json`, keeps full precision (fractions, not percent), and a cell
+that failed has a status and an error, never a number.
+"""
+
+import json
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bench.errors import BenchError
+
+SCHEMA_VERSION = 1
+
+Status = Literal["done", "failed", "diverged", "timeout", "interrupted"]
+Schedule = Literal["full", "proxy", "smoke", "none"]
+Weights = Literal["trained", "imported", "predictions", "random"]
+
+
+class RecordError(BenchError):
+    """A record that does not follow the schema, or lies where it does not belong."""
+
+
+def _as_json(value: object) -> object:
+    """The value as JSON would give it back (tuples become lists): a record equals what is read from its file."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"only finite JSON values can be kept in a record: {error}") from error
+
+
+# A word that names a folder: it may not climb out of the results or hide in them.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+NonNegative = Annotated[int, Field(ge=0)]
+Json = Annotated[dict[str, Any], BeforeValidator(_as_json)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Dataset(_Part):
+    """What was evaluated on: `images` counts what the evaluator saw, `annotation_hash` names the annotations.
+
+    Both are unknown where the data could not be read, which a finished cell cannot say of itself.
+    """
+
+    name: Name
+    split: Name
+    images: Annotated[int, Field(ge=1)] | None = None
+    annotation_hash: Annotated[str, Field(min_length=1)] | None = None
+
+
+class Protocol(_Part):
+    """How it was evaluated: a number is comparable only inside one name and version."""
+
+    name: Name
+    version: Annotated[int, Field(ge=1)]
+    postprocess: Annotated[str, Field(min_length=1)]
+    settings: Json
+
+
+class Cost(_Part):
+    """Parameters and operations of one forward pass at `input_size` (H, W), as counts; 1 MAC = 2 FLOPs."""
+
+    input_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    params: NonNegative
+    macs: NonNegative
+    flops: NonNegative
+    params_by_component: dict[str, NonNegative]
+    macs_by_component: dict[str, NonNegative]
+
+
+class Provenance(_Part):
+    """Where the number comes from: weights, code, versions, machine and time."""
+
+    schedule: Schedule
+    weights: Weights
+    weights_sha256: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    versions: dict[str, str]
+    device: str
+    threads: int | None = None
+    wall_time_s: Annotated[float, Field(ge=0)] | None = None
+    started_at: str | None = None
+    wandb_run: str | None = None
+    epochs: NonNegative | None = None
+    train_dataset: Json | None = None
+    command: str | None = None
+
+    @field_validator("started_at")
+    @classmethod
+    def _is_utc(cls, value: str | None) -> str | None:
+        if value is not None and datetime.fromisoformat(value).utcoffset() != timedelta(0):
+            raise ValueError(f"expected an ISO 8601 time in UTC such as 2026-01-31T12:00:00+00:00, found {value!r}")
+        return value
+
+
+class Record(_Part):
+    """One cell and seed: identity, metrics, cost, speed and provenance."""
+
+    schema_version: Literal[1] = 1
+    cell_id: Name
+    train_id: Name
+    seed: NonNegative
+    detector: Name
+    ablations: dict[str, str]
+    dataset: Dataset
+    protocol: Protocol
+    metrics: dict[str, float]
+    cost: Cost | None
+    speed: dict[str, float]
+    provenance: Provenance
+    status: Status
+    error: str | None = None
+
+    @field_validator("metrics")
+    @classmethod
+    def _precisions_are_fractions(cls, metrics: dict[str, float]) -> dict[str, float]:
+        for key, value in metrics.items():
+            if key.startswith("val/AP") and not 0 <= value <= 1:
+                raise ValueError(
+                    f"{key} = {value}: an average precision is a fraction between 0 and 1, not a percentage; "
+                    "leave out one that is undefined (no ground truth of that size)"
+                )
+        return metrics
+
+    @model_validator(mode="after")
+    def _status_agrees(self) -> Self:
+        if self.status == "done":
+            if not self.metrics:
+                raise ValueError("status is 'done' but metrics is empty: a finished cell has at least one metric")
+            if self.dataset.images is None or self.dataset.annotation_hash is None:
+                raise ValueError("status is 'done' but dataset.images or dataset.annotation_hash is null")
+            if self.error is not None:
+                raise ValueError(f"status is 'done' but error is {self.error!r}: expected null")
+        else:
+            if self.metrics:
+                raise ValueError(f"status is {self.status!r} but metrics has {len(self.metrics)}: expected none")
+            if not (self.error or "").strip():
+                raise ValueError(f"status is {self.status!r} but error is empty: expected what went wrong")
+        return self
+
+    def path(self, results_dir: Path) -> Path:
+        """Where this record lies under `results_dir`."""
+        return results_dir / self.dataset.name / self.detector / self.cell_id / f"seed{self.seed}.json"
+
+    def to_json(self) -> str:
+        """The text of the file: sorted keys, one value a line, full precision."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, indent=1, allow_nan=False) + "\n"
+
+
+def write_text_atomically(path: Path, text: str) -> Path:
+    """Write `text` beside `path`, then move it there: a reader sees the old file or the new one, never half of one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def write_record(record: Record, results_dir: Path) -> Path:
+    """Write the record to its place under `results_dir`, replacing an older one; returns the path."""
+    return write_text_atomically(record.path(results_dir), record.to_json())
+
+
+def read_record(path: Path) -> Record:
+    """Read one file. Raises RecordError naming the file and the field that is wrong."""
+    try:
+        record = Record.model_validate_json(path.read_bytes(), strict=True)
+    except ValidationError as error:
+        raise RecordError(_explain(path, error)) from error
+    except OSError as error:
+        raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
+    expected = record.path(Path())
+    if path.absolute().parts[-4:] != expected.parts:
+        raise RecordError(f"{path}: the record inside belongs at .../{expected}; move the file there")
+    return record
+
+
+def read_records(results_dir: Path) -> list[Record]:
+    """All records below `results_dir`, ordered by dataset, detector, cell and seed.
+
+    Raises RecordError if the folder does not exist, a file is broken, or one cell and seed occurs twice.
+    """
+    if not results_dir.is_dir():
+        raise RecordError(f"no folder of records at {results_dir}; name another, or run `bench train` or `bench grid`")
+    found: dict[Path, tuple[Path, Record]] = {}
+    for path in sorted(results_dir.rglob("seed*.json")):
+        record = read_record(path)
+        identity = record.path(Path())
+        if identity in found:
+            raise RecordError(f"{path}: the same cell and seed is already in {found[identity][0]}; remove one of them")
+        found[identity] = (path, record)
+    return sorted((record for _, record in found.values()), key=_order)
+
+
+def _order(record: Record) -> tuple[str, str, str, int]:
+    return record.dataset.name, record.detector, record.cell_id, record.seed
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_url=False):
+        field = ".".join(str(part) for part in problem["loc"]) or "record"
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "unknown field (a record of another version, or a misspelt name)"
+        problems.append(f"{field}: {message}")
+    return f"{path}: not a record of schema version {SCHEMA_VERSION}: " + "; ".join(problems)

@@ -1,0 +1,99 @@
+"""SCRFD's random square crop, the step that sample redistribution changes (arXiv 2105.04714, section 3.1).
+
+A square of side int(scale * shorter side) is laid over the image, beyond its borders where it is larger; what lies
+outside is filled with 128. Consulted: the released pipeline of InsightFace. Differences: a box centre that no square
+can reach, or an image without a face to aim at, ends the search with a crop at any place (there the released loop
+never ends); keypoints are never clipped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from data_modules.transforms.sample import Sample
+
+SQUARE_CROP_SCALES = (0.3, 0.45, 0.6, 0.8, 1.0)
+SQUARE_CROP_SCALES_REDISTRIBUTED = (*SQUARE_CROP_SCALES, 1.2, 1.4, 1.6, 1.8, 2.0)
+_ROUNDS = 40  # of `tries` draws each, before the condition on faces is given up
+
+
+class SquareCrop:
+    """A square around the centre of at least one face that is not ignored.
+
+    Args:
+        scales: sides relative to the shorter side of the image; one is drawn, all equally likely.
+        clip_boxes: cut boxes at the borders of the square; otherwise they keep their part outside it.
+        fill: the grey value outside the image.
+        tries: places tried before another scale is drawn, or before the scale grows by 1.2 where none exceeds 1.
+    """
+
+    def __init__(
+        self, scales: Sequence[float] = SQUARE_CROP_SCALES, clip_boxes: bool = False, fill: int = 128, tries: int = 250
+    ) -> None:
+        if not scales or min(scales) <= 0:
+            raise ValueError(f"expected crop scales > 0, found {list(scales)}")
+        self.scales = tuple(scales)
+        self.clip_boxes = clip_boxes
+        self.fill = fill
+        self.tries = tries
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        left, top, side = self.place(sample, rng)
+        kept = sample.select(_inside(_centers(sample.boxes), left, top, side)).moved((1.0, 1.0), (-left, -top))
+        boxes = kept.boxes.clip(0, side) if self.clip_boxes else kept.boxes
+        return replace(kept, image=_cut(sample.image, left, top, side, self.fill), boxes=boxes)
+
+    def place(self, sample: Sample, rng: np.random.Generator) -> tuple[int, int, int]:
+        """left, top, side of the square in pixels of the image; left and top are negative where it sticks out."""
+        height, width = sample.image.shape[:2]
+        targets = _centers(sample.boxes[~sample.ignore])  # [M, 2]
+        reachable = ((targets > 0) & (targets < (width, height))).all(axis=1).any()
+        scale = self._draw_scale(rng)
+        for _ in range(_ROUNDS if reachable else 0):
+            side = _side(scale, height, width)
+            for _ in range(self.tries):
+                left, top = _offset(width - side, rng), _offset(height - side, rng)
+                if _inside(targets, left, top, side).any():
+                    return left, top, side
+            scale = self._draw_scale(rng) if max(self.scales) > 1.0 else scale * 1.2
+        side = _side(self._draw_scale(rng), height, width)
+        return _offset(width - side, rng), _offset(height - side, rng), side
+
+    def _draw_scale(self, rng: np.random.Generator) -> float:
+        return self.scales[rng.integers(len(self.scales))]
+
+
+def _side(scale: float, height: int, width: int) -> int:
+    return max(1, int(scale * min(height, width)))
+
+
+def _offset(room: int, rng: np.random.Generator) -> int:
+    """room = image side - crop side. The upper bound is exclusive: a smaller crop never reaches the far border."""
+    if room == 0:
+        return 0
+    return int(rng.integers(0, room) if room > 0 else rng.integers(room, 0))
+
+
+def _centers(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return (boxes[:, :2] + boxes[:, 2:]) * np.float32(0.5)  # [N, 2]
+
+
+def _inside(centers: NDArray[np.float32], left: int, top: int, side: int) -> NDArray[np.bool_]:
+    shifted = centers - np.array((left, top), np.float32)
+    inside: NDArray[np.bool_] = np.all((shifted > 0) & (shifted < side), axis=1)  # strictly, [N]
+    return inside
+
+
+def _cut(image: NDArray[np.uint8], left: int, top: int, side: int, fill: int) -> NDArray[np.uint8]:
+    """The square [side, side, 3]; a view of the image where the square lies within it."""
+    height, width = image.shape[:2]
+    inner = image[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
+    if inner.shape[:2] == (side, side):
+        return inner
+    before_y, before_x = max(-top, 0), max(-left, 0)
+    after_y, after_x = side - before_y - inner.shape[0], side - before_x - inner.shape[1]
+    sides = (before_y, after_y, before_x, after_x)
+    return np.asarray(cv2.copyMakeBorder(inner, *sides, cv2.BORDER_CONSTANT, value=[fill] * 3), np.uint8)
