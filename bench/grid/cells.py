@@ -17,7 +17,9 @@ from bench.config import compose, plain
 from bench.errors import ConfigError
 
 # Keys that say where data lies and how it is read, at any depth of the `data` node.
-INCIDENTAL = frozenset({"root", "num_workers", "pin_memory", "eval_resize", "seed", "eval_batch_size"})
+INCIDENTAL = frozenset(
+    {"root", "num_workers", "pin_memory", "eval_resize", "seed", "eval_batch_size", "cache", "cache_gib"}
+)
 
 
 @dataclass(frozen=True)

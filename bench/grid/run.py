@@ -4,6 +4,7 @@ Whatever goes wrong becomes the status of each cell concerned, never a number.
 """
 
 import logging
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,11 @@ class Training:
     facts: dict[str, Any]  # what the record's provenance takes from it
 
 
-def run_cells(cells: Sequence[Cell]) -> list[Record]:
-    """Train once, evaluate every cell, write the records. The cells share one training.
+def run_cells(cells: Sequence[Cell], fresh: bool = False) -> list[Record]:
+    """Train once, evaluate every cell, write the records. The cells share one training, whose lock the caller holds.
+
+    Args:
+        fresh: start anew even if there is a checkpoint to go on from.
 
     A failure is recorded for the cells that have no result yet and raised again.
     """
@@ -47,6 +51,8 @@ def run_cells(cells: Sequence[Cell]) -> list[Record]:
     workspace = Workspace.of(first)
     written: dict[str, Record] = {}
     started_at, clock = now(), time.perf_counter()
+    if fresh:
+        shutil.rmtree(workspace.checkpoints, ignore_errors=True)
     try:
         training = train(first, workspace)
         for group in by_protocol(cells):

@@ -7,7 +7,7 @@ Outline, box, landmarks and every painted feature come from the same projection,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import cos, sin
 
 import cv2
@@ -26,6 +26,26 @@ EYE_X, EYE_Y = 0.33, -0.10
 NOSE_Y, NOSE_LIFT = 0.26, 0.17
 MOUTH_X, MOUTH_Y = 0.25, 0.56
 
+_MIDDLE = np.array([0.0, -0.3, 0.0])  # skulls grow about this point
+
+
+@lru_cache(maxsize=64)
+def _rings(highest: float, lowest: float, reach: float) -> np.ndarray:
+    """Rings of a plain head from -reach to reach around its axis: x, y, z and how much of a jaw it is, [N, 4]."""
+    level, angle = np.meshgrid(np.linspace(highest, lowest, 21), np.linspace(-reach, reach, 25), indexing="ij")
+    front = np.interp(level, _TABLE, _DEPTH_TABLE)
+    depth = np.where(np.cos(angle) >= 0, front, front * _BACK_DEPTH / _DEPTH_TABLE.max())
+    wide = np.interp(level, _TABLE, _WIDTH_TABLE) * np.sin(angle)
+    rings = np.stack([wide, level, depth * np.cos(angle), _jaw_share(level)], -1).reshape(-1, 4)
+    rings.flags.writeable = False
+    return rings
+
+
+def _jaw_share(y: np.ndarray) -> np.ndarray:
+    """0 at the eyes, 1 at the jaw: how far the width of the jaw counts."""
+    share: np.ndarray = np.clip((np.asarray(y) - 0.1) / 0.7, 0, 1)
+    return share
+
 
 @dataclass(frozen=True)
 class Head:
@@ -42,8 +62,7 @@ class Head:
 
     def half_width(self, y: np.ndarray) -> np.ndarray:
         """Half the width of the head at height y."""
-        lower = np.clip((np.asarray(y) - 0.1) / 0.7, 0, 1)
-        wide: np.ndarray = np.interp(y, _TABLE, _WIDTH_TABLE) * self.width * (1 + (self.jaw - 1) * lower)
+        wide: np.ndarray = np.interp(y, _TABLE, _WIDTH_TABLE) * self.width * (1 + (self.jaw - 1) * _jaw_share(y))
         return wide
 
     def turn(self, points: np.ndarray) -> np.ndarray:
@@ -81,22 +100,18 @@ class Head:
 
     def skin_outline(self, hairline: float) -> np.ndarray:
         """The border of the skin below a hairline at that height, [M, 2] scene pixels."""
-        level, angle = np.meshgrid(
-            np.linspace(hairline, 1.0, 22), np.linspace(-np.pi / 2, np.pi / 2, 13), indexing="ij"
-        )
-        return self._hull(level.ravel(), angle.ravel(), 1.0)
+        return self._hull(_rings(hairline, 1.0, np.pi / 2), 1.0)
 
     def skull_outline(self, grow: float = 1.0, lowest: float = 0.35, highest: float = -1.34) -> np.ndarray:
         """The border of the whole skull above `lowest` (hair and hats are skulls grown a little), [M, 2]."""
-        level, angle = np.meshgrid(np.linspace(highest, lowest, 20), np.linspace(-np.pi, np.pi, 28), indexing="ij")
-        return self._hull(level.ravel(), angle.ravel(), grow)
+        return self._hull(_rings(highest, lowest, np.pi), grow)
 
-    def _hull(self, level: np.ndarray, angle: np.ndarray, grow: float) -> np.ndarray:
-        front = np.interp(level, _TABLE, _DEPTH_TABLE)
-        depth = np.where(np.cos(angle) >= 0, front, front * _BACK_DEPTH / _DEPTH_TABLE.max())
-        points = np.stack([self.half_width(level) * np.sin(angle), level, depth * np.cos(angle)], 1)
-        points = (points - (0, -0.3, 0)) * grow + (0, -0.3, 0)
-        return cv2.convexHull(self.turn(points).astype(np.float32))[:, 0].astype(np.float64)
+    def _hull(self, rings: np.ndarray, grow: float) -> np.ndarray:
+        points = rings[:, :3] * (self.width, 1, 1)
+        points[:, 0] *= 1 + (self.jaw - 1) * rings[:, 3]
+        points = (points - _MIDDLE) * grow + _MIDDLE
+        hull: np.ndarray = cv2.convexHull(self.turn(points).astype(np.float32))[:, 0].astype(np.float64)
+        return hull
 
     def landmarks(self) -> np.ndarray:
         """Left eye, right eye, nose tip, left and right corner of the mouth (image-left first), [5, 2] scene pixels."""

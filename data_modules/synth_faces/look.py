@@ -120,5 +120,5 @@ def sample_light(rng: np.random.Generator, extreme: bool) -> Light:
     if kind == 0:
         return Light((float(rng.choice([-1.0, 1.0])), -0.2, 0.15), 0.22, 1.0, tint)
     if kind == 1:
-        return Light((side, -0.3, 0.5), 0.25, 0.22, tint)
+        return Light((side, -0.3, 0.5), 0.29, 0.34, tint)
     return Light((side, -0.5, 0.8), 0.85, 0.75, tint)

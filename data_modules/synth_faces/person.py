@@ -58,6 +58,12 @@ class Person:
         parts.append((neck, shaded(look.skin, 0.62)))
         return [(points * head.scale + centre, colour) for points, colour in parts]
 
+    def head_silhouette(self) -> np.ndarray:
+        """What the head with its hair and hat hides, roughly, [N, 2] scene pixels."""
+        grow = 1.3 if self.look.style == "curly" or self.look.hat == "brim" else 1.1
+        low = 1.6 if self.look.style in ("long", "scarf") else 0.9
+        return self.head.skull_outline(grow, low)
+
     def draw(self, scene: np.ndarray, rng: np.random.Generator) -> None:
         """Paint the person over the scene uint8 [H, W, 3] in place."""
         body = self.body_outlines(scene.shape[0])

@@ -196,11 +196,14 @@ class _Planner:
     def _commit(self, person: Person) -> None:
         """Enter the person into the map of what hides those behind."""
         shapes = [outline for outline, _ in person.body_outlines(self.height)]
-        shapes.append(person.head.skull_outline(1.1, 0.9))
+        shapes.append(person.head_silhouette())
         if person.cover is not None:
             shapes.append(person.cover.outline)
         for shape in shapes:
-            cv2.fillPoly(self.covered, [np.round(shape).astype(np.int32)], 1)
+            corners = np.round(shape).astype(np.int32)
+            cv2.fillPoly(self.covered, [corners], 1)
+            if person.blur > 1:  # a blurred edge hides more than the outline
+                cv2.polylines(self.covered, [corners], True, 1, round(2.5 * person.blur))
         self.people.append(person)
 
 

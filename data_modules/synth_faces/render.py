@@ -24,12 +24,12 @@ def render(scene: Scene, rng: np.random.Generator) -> np.ndarray:
 
 
 def camera(picture: np.ndarray, rng: np.random.Generator, sensor_noise: float) -> np.ndarray:
-    """Exposure, white balance, contrast, vignette, a slight blur and the noise of a sensor."""
+    """Exposure, white balance, gamma, a slight blur and the noise of a sensor."""
     height, width = picture.shape[:2]
     balance = rng.normal(1, 0.05, 3) * rng.uniform(0.8, 1.15)
-    contrast = rng.uniform(0.85, 1.15)
+    gamma = rng.uniform(0.75, 1.2)
     table = np.arange(256)[:, None] * balance  # [256, 3]
-    table = np.clip((table - 118) * contrast + 118, 0, 255).astype(np.uint8)
+    table = (255 * np.clip(table / 255, 0, 1) ** gamma).astype(np.uint8)
     picture = cv2.LUT(picture, table[None])
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.35, 0.7)))

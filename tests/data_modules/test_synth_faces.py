@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from scipy.io import loadmat
@@ -148,14 +147,7 @@ def test_complete_set_is_kept_and_a_broken_one_is_drawn_again(tmp_path: Path) ->
     assert is_complete(tmp_path, 0, 1, 1)
 
 
-def test_generates_from_a_script_without_main_guard(tmp_path: Path) -> None:
-    code = f"from pathlib import Path; from data_modules.synth_faces import generate; \
-generate(Path({str(tmp_path)!r}), train_images=24, val_images=0, workers=2)"
-    subprocess.run([sys.executable, "-"], input=code, text=True, check=True, timeout=120)
-    assert is_complete(tmp_path, 0, 24, 0)
-
-
-@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_scales_follow_the_published_distribution(seed: int) -> None:
     sizes, counts = [], dict.fromkeys(("easy", "medium", "hard"), 0)
     for index in range(96):
@@ -218,6 +210,33 @@ def test_labels_by_hand() -> None:
     assert settings(64, occlusion=1) == ["medium", "hard"]
     assert settings(64, occlusion=2) == ["hard"]
     assert settings(64, invalid=1) == []
+
+
+def test_occlusion_labels_agree_with_the_order_of_painting() -> None:
+    """Paint every person as a number, farthest first: what is left of a face's own number is what can be seen of it."""
+    checked = 0
+    for index in range(16):
+        scene = plan_image(2, "val", index)[0]
+        height, width = scene.image.height, scene.image.width
+        numbers = np.zeros((height, width), np.int32)
+        for number, person in enumerate(scene.people, 1):
+            shapes = [outline for outline, _ in person.body_outlines(height)] + [person.head_silhouette()]
+            for shape in shapes:
+                cv2.fillPoly(numbers, [np.round(shape).astype(np.int32)], number)
+                if person.blur > 1:
+                    cv2.polylines(numbers, [np.round(shape).astype(np.int32)], True, number, round(2.5 * person.blur))
+            if person.cover is not None:
+                cv2.fillPoly(numbers, [np.round(person.cover.outline).astype(np.int32)], -1)
+        seen = [(number, person) for number, person in enumerate(scene.people, 1) if person.view == "face"][::-1]
+        for face, (number, person) in zip(scene.image.faces, seen, strict=True):
+            if face.size < 20:
+                continue
+            own = np.zeros((height, width), np.uint8)
+            cv2.fillPoly(own, [np.round(person.head.outline).astype(np.int32)], 1)
+            covered = (numbers[own > 0] != number).mean()
+            assert face.attributes.occlusion in {occlusion_label(covered - 0.04), occlusion_label(covered + 0.04)}
+            checked += face.attributes.occlusion > 0
+    assert checked >= 5
 
 
 def test_camera_treats_the_colours_alike() -> None:

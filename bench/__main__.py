@@ -1,0 +1,84 @@
+"""The `bench` command: `bench VERB [hydra overrides]`, the same as `python -m bench`."""
+
+import importlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+# What each verb does, and the key that a first word without "=" stands for.
+VERBS: dict[str, tuple[str, str | None]] = {
+    "train": ("one cell: fit, evaluate the best checkpoint, write the record", None),
+    "evaluate": ("weights or predictions under a protocol", None),
+    "predict": ("images in; boxes and drawn pictures out", "source"),
+    "grid": ("run the missing cells of a grid", "grid"),
+    "status": ("done, running, failed, missing: a table", "grid"),
+    "profile": ("parameters, MACs and latency", "detector"),
+    "report": ("leaderboards and figures from records", "records"),
+    "data": ("prepare a dataset, or tell what is in it", "action"),
+}
+
+
+def usage() -> str:
+    lines = [f"  {verb:10s}{text}" for verb, (text, _) in VERBS.items()]
+    return "bench VERB [overrides]\n\n" + "\n".join(lines) + "\n\nbench VERB --help tells more about a verb."
+
+
+def main(argv: list[str] | None = None) -> None:
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        sys.stdout.write(usage() + "\n")
+        sys.exit(0 if words else 2)
+    verb, rest = words[0], words[1:]
+    if verb not in VERBS:
+        sys.stderr.write(f"error: no verb `{verb}`; expected one of {', '.join(VERBS)}\n")
+        sys.exit(2)
+    key = VERBS[verb][1]
+    if key and rest and "=" not in rest[0] and not rest[0].startswith("-"):
+        rest = [f"{key}={rest[0]}", *rest[1:]]
+    launch(verb, rest)
+
+
+def launch(verb: str, overrides: list[str]) -> None:
+    """Compose the verb's configuration with Hydra and run it; the exit status tells whether it succeeded."""
+    import hydra
+
+    from bench.config import CONFIG_DIR
+
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    quiet = "pytorch_lightning", "lightning_fabric", "lightning.pytorch"
+    for name in quiet:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    sys.argv = ["bench " + verb, *overrides]
+    run: Callable[[Any], int | None] = importlib.import_module(f"bench.verbs.{verb}").run
+
+    def task(config: Any) -> None:
+        status = guarded(run, config)
+        if status:
+            sys.exit(status)
+
+    hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=verb)(task)()
+
+
+def guarded(run: Callable[[Any], int | None], config: Any) -> int:
+    """The exit status of a verb; an error that a person can mend is told in its own words, without a traceback."""
+    try:
+        return run(config) or 0
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again to go on\n")
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if not getattr(type(error), "user_facing", False):
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Enumerate the cells of a grid, run what is missing, keep the records."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from omegaconf import DictConfig
+
+from bench.grid.cells import Cell, trainings
+from bench.grid.display import GridDisplay
+from bench.grid.store import cell_status, find_record, to_run
+
+
+def run_grid(
+    cells: Sequence[Cell], launcher: Any, overwrite: str, on_error: Literal["continue", "stop"]
+) -> list[list[Cell]]:
+    """Run the cells that `overwrite` asks for; returns the trainings that did not succeed."""
+    groups = list(trainings(to_run(cells, overwrite)).values())
+    if not groups:
+        return []
+    with GridDisplay(len(groups), launcher.max_parallel) as display:
+        return list(launcher.run(groups, overwrite, on_error, display.notify))
+
+
+def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
+    """Every cell with its status, and how many there are of each."""
+    rows = []
+    for cell in cells:
+        status = cell_status(cell)
+        record = find_record(cell)
+        rows.append(
+            {
+                "cell_id": cell.cell_id,
+                "train_id": cell.train_id,
+                "seed": cell.seed,
+                "detector": cell.detector,
+                "labels": dict(cell.labels),
+                "status": status,
+                "error": None if record is None else record.error,
+            }
+        )
+    statuses = [row["status"] for row in rows]
+    counts = {status: statuses.count(status) for status in sorted(set(statuses))}
+    return {"grid": name, "counts": counts, "cells": rows}
+
+
+def grid_node(config: DictConfig) -> DictConfig:
+    """The grid of a composed `grid` or `status` configuration, with the overrides of the command line for every cell."""
+    node: DictConfig = config.grid.copy()
+    node.cell_overrides = list(config.cell_overrides)
+    return node

@@ -1,0 +1,1 @@
+"""The verbs of the command: thin functions over the library, one a file."""

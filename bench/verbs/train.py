@@ -1,0 +1,58 @@
+"""`bench train`: one cell."""
+
+import logging
+from collections.abc import Mapping
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from bench.errors import BenchError
+from bench.grid.cells import make_cell
+from bench.grid.run import run_cells
+from bench.grid.store import Workspace, record_path, to_run
+from bench.report.records import Record, read_record
+from bench.verbs.output import wants_json, write_json, write_table
+
+log = logging.getLogger(__name__)
+
+# Keys of the command line that say where and how, not what: they give a row no name of its own.
+INCIDENTAL = ("paths.", "data.root", "data.num_workers", "data.cache", "trainer.", "logger", "format", "overwrite", "pictures", "seed", "hydra", "labels")
+
+
+def run(config: DictConfig) -> None:
+    wants_json(config)
+    cell = make_cell(config, own_labels())
+    workspace = Workspace.of(cell)
+    with workspace.lock().acquire(timeout=-1, poll_interval=1):
+        if to_run([cell], config.overwrite):
+            log.info("%s: training %s, cell %s, in %s", cell, cell.train_id, cell.cell_id, workspace.root)
+            run_cells([cell], fresh=config.overwrite == "always")
+        else:
+            log.info("%s is done already; overwrite=always trains it again", cell)
+    path = record_path(cell)
+    if not path.exists():
+        raise BenchError(f"{cell} has no record at {path}")
+    show([read_record(path)], wants_json(config))
+    log.info("record: %s", path)
+
+
+def own_labels() -> Mapping[str, str]:
+    """Single values changed on the command line, named as such: no two rows may differ silently."""
+    overrides = HydraConfig.get().overrides.task
+    changed = [o for o in overrides if "." in o.split("=")[0] and not o.lstrip("+~").startswith(INCIDENTAL)]
+    return {"overrides": " ".join(sorted(changed))} if changed else {}
+
+
+def show(records: list[Record], as_json: bool) -> None:
+    """The records, as JSON or as a table of their metrics."""
+    if as_json:
+        write_json([record.model_dump(mode="json") for record in records])
+        return
+    keys = sorted({key for record in records for key in record.metrics if key.startswith("val/")})
+    rows = [
+        [record.detector, record.protocol.postprocess, *(f"{100 * record.metrics[key]:.2f}" for key in keys)]
+        for record in records
+    ]
+    first = records[0]
+    title = f"{first.dataset.name} {first.dataset.split}, {first.dataset.images} images, {first.protocol.name} v{first.protocol.version}"
+    write_table(["detector", "post-processing", *(key.removeprefix("val/") for key in keys)], rows, title)
