@@ -20,6 +20,9 @@ VERBS: dict[str, tuple[str, str | None]] = {
     "data": ("prepare a dataset, or tell what is in it", "action"),
 }
 
+# Keys of the verbs `grid` and `status` themselves; any other override is meant for the cells.
+GRID_KEYS = ("grid", "launcher", "overwrite", "on_error", "format", "cell_overrides", "hydra")
+
 
 def usage() -> str:
     lines = [f"  {verb:10s}{text}" for verb, (text, _) in VERBS.items()]
@@ -38,7 +41,30 @@ def main(argv: list[str] | None = None) -> None:
     key = VERBS[verb][1]
     if key and rest and "=" not in rest[0] and not rest[0].startswith("-"):
         rest = [f"{key}={rest[0]}", *rest[1:]]
-    launch(verb, rest)
+    if verb in ("grid", "status"):
+        rest = for_every_cell(rest)
+    launch(verb, options_last(rest))
+
+
+def for_every_cell(words: list[str]) -> list[str]:
+    """Overrides of a cell (`data.root=DIR`) among those of a grid: handed to every cell, after the grid's own."""
+    own, cells = [], []
+    for word in words:
+        root = word.split("=")[0].lstrip("+~").split(".")[0].split("/")[0].split("@")[0]
+        is_override = "=" in word and not word.startswith("--")
+        (cells if is_override and root not in GRID_KEYS else own).append(word)
+    quoted = ["'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in cells]
+    return [*own, f"cell_overrides=[{','.join(quoted)}]"] if cells else own
+
+
+def options_last(words: list[str]) -> list[str]:
+    """Overrides in one piece, then Hydra's own options with their values: its parser takes them in no other order."""
+    overrides, options = [], []
+    for before, word in zip(["", *words], words, strict=False):
+        is_value = before.startswith("--") and "=" not in before
+        is_override = not word.startswith("-") and not is_value and ("=" in word or word.startswith("~"))
+        (overrides if is_override else options).append(word)
+    return overrides + options
 
 
 def launch(verb: str, overrides: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Composition and instantiation: the one way from YAML to objects.
 
-Hydra imports whatever a `_target_` names. A configuration is data that people share, so targets are limited to this suite and
-the libraries it is built from; `BENCH_TRUST=my_package` in the environment adds the user's own.
+Hydra imports whatever a `_target_` names. A configuration is data that people share, so targets are limited to this
+suite and the libraries it is built from; `BENCH_TRUST=my_package` in the environment adds the user's own.
 """
 
 import functools
@@ -30,9 +30,10 @@ TRUSTED = (
     "torchmetrics",
     "torchvision.models",
     "torchvision.ops",
-    "timm.models",
-    "pytorch_lightning",
-    "lightning_fabric",
+    "timm.create_model",
+    "timm.models._factory",  # where create_model lives; timm.models at large also unpickles checkpoints
+    "pytorch_lightning.callbacks",  # not all of Lightning, which has functions that unpickle files
+    "pytorch_lightning.loggers",
 )
 
 
@@ -67,7 +68,7 @@ def instantiate(node: Any, **kwargs: Any) -> Any:
         cause = error.__cause__
         if cause is not None and getattr(type(cause), "user_facing", False):
             raise cause from error
-        raise ConfigError(f"cannot build `{node.get('_target_')}`: {cause or error}") from error
+        raise ConfigError(f"cannot build `{node.get('_target_')}`: {error}") from error
 
 
 def targets(node: Any) -> Iterator[str]:
@@ -106,7 +107,9 @@ def check_trusted(target: str) -> None:
         raise ConfigError(f"`_target_: {target}` cannot be imported: {error}") from error
     home = getattr(found, "__module__", None) or ""
     if not inside(home, modules):
-        raise ConfigError(f"`_target_: {target}` is defined in `{home}`, which is outside the trusted modules")
+        raise ConfigError(
+            f"`_target_: {target}` is defined in `{home or 'no module'}`, which is outside the trusted modules"
+        )
 
 
 def inside(path: str, modules: Sequence[str]) -> bool:

@@ -19,5 +19,9 @@ class WeightsError(BenchError):
     """Weights that do not fit the detector, or cannot be read."""
 
 
+class ImageError(BenchError):
+    """Images that are not what a detector takes."""
+
+
 class PredictionError(BenchError):
     """A file of predictions that cannot be read as what it claims to be."""

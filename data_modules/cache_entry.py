@@ -61,7 +61,7 @@ def open_entry(path: Path, key: bytes, verify: bool) -> NDArray[np.uint8]:
 
 
 def _sum(pixels: NDArray[np.uint8]) -> int:
-    """The sum of the 64-bit words modulo 2^64: at the speed of memory, and no block of zeros or of other data keeps it."""
+    """The 64-bit words added up modulo 2^64: as fast as memory, and blocks of zeros or of other data change it."""
     flat = pixels.reshape(-1)
     whole = flat.size // 8 * 8
     words = int(flat[:whole].view("<u8").sum(dtype=np.uint64))

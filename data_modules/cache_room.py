@@ -1,9 +1,9 @@
 """How much of a cache folder is used, agreed between all processes that write into it.
 
-The count is a file of the folder, changed under a lock. Who claims room creates its temporary file at full size under
-that same lock, so counting the files anew (each process does before its first claim) misses nothing in flight and the
-limit holds strictly. What is counted twice (two writers of one image) or in vain (a killed writer) errs on the safe
-side until the next count.
+The count is a file of the folder, changed under a lock. Who claims room creates its temporary file at full size, and
+gives it its name, under that same lock, so a count of the files (each process makes one before its first claim) misses
+nothing in flight and the limit holds strictly. What is counted twice (two writers of one image) or in vain (a killed
+writer) errs on the safe side until the next count.
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock
 
 _TEMPORARY = ".tmp"
-_ABANDONED = 3600.0  # seconds after which the temporary file of a writer is that of a dead one
+_ABANDONED = 3600.0  # seconds after which a temporary file is that of a killed writer
 
 
 class Room:
@@ -26,8 +26,8 @@ class Room:
         self._counted_by: int | None = None  # the process that has counted; a forked worker counts for itself
 
     def claim(self, size: int) -> Path | None:
-        """A new temporary file of `size` bytes, to be filled and renamed; None where the limit leaves no room for it."""
-        with FileLock(self.folder / "lock"):
+        """A new temporary file of `size` bytes, to be filled; None where the limit leaves no room for it."""
+        with self._lock():
             used = self._used() + size
             if used > self.max_bytes:
                 return None
@@ -37,36 +37,47 @@ class Room:
             self._write(used)
             return path
 
-    def release(self, path: Path, size: int) -> None:
+    def keep(self, claimed: Path, name: str) -> None:
+        """Give a filled claim its name, at once and whole; an entry of that name is replaced."""
+        with self._lock():
+            claimed.replace(self.folder / name)
+
+    def release(self, claimed: Path, size: int) -> None:
         """Give back a claim that came to nothing."""
-        with FileLock(self.folder / "lock"):
-            path.unlink(missing_ok=True)
+        with self._lock():
+            claimed.unlink(missing_ok=True)
             self._write(max(0, self._used() - size))
 
-    def _used(self) -> int:
-        written = self._count_file.read_bytes() if self._count_file.is_file() else b""
-        if self._counted_by == os.getpid() and written.isdigit():
-            return int(written)
-        self._counted_by = os.getpid()
-        return self._count()
-
-    def _count(self) -> int:
-        """The bytes of all files of the folder; removes what killed writers left behind."""
-        used, now = 0, time.time()
-        for entry in os.scandir(self.folder):
-            try:
-                found = entry.stat()
-                if entry.name.endswith(_TEMPORARY) and now - found.st_mtime > _ABANDONED:
-                    Path(entry.path).unlink()
-                else:
-                    used += found.st_size
-            except FileNotFoundError:  # renamed by its writer in this moment, or removed as damaged
-                used += self._renamed(entry.name)
-        return used
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder / "lock")
 
     @property
     def _count_file(self) -> Path:
         return self.folder / "used"
+
+    def _used(self) -> int:
+        if self._counted_by == os.getpid():
+            written = self._count_file.read_bytes() if self._count_file.is_file() else b""
+            if written.isdigit():
+                return int(written)
+        self._counted_by = os.getpid()
+        return self._count()
+
+    def _count(self) -> int:
+        """The bytes of all entries and claims; removes what killed writers left behind."""
+        used, now = 0, time.time()
+        for path in self.folder.iterdir():
+            if path in (self._count_file, self.folder / "lock"):
+                continue
+            try:
+                found = path.stat()
+            except FileNotFoundError:  # a damaged entry that a reader has removed in this moment
+                continue
+            if path.suffix == _TEMPORARY and now - found.st_mtime > _ABANDONED:
+                path.unlink()
+            else:
+                used += found.st_size
+        return used
 
     def _write(self, used: int) -> None:
         with self._count_file.open("r+b" if self._count_file.is_file() else "w+b", buffering=0) as file:

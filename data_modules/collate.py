@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ Item = tuple[Tensor, dict[str, Any]]
 
 def to_tensor(image: NDArray[np.uint8]) -> Tensor:
     """uint8 [H, W, 3] -> contiguous uint8 [3, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+    channels = np.empty((3, *image.shape[:2]), np.uint8)
+    cv2.split(image, list(channels))  # four times as fast as copying the transposed array
+    return torch.from_numpy(channels)
 
 
 def collate_stacked(items: list[Item]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import torch
 from torch.utils.data import Dataset
 
 from data_modules.annotations import FaceImage
+from data_modules.cache import DecodedCache
 from data_modules.collate import Item, to_tensor
-from data_modules.images import read_image
+from data_modules.images import decode_image, read_image
 from data_modules.transforms.sample import Sample
 
 TrainTransformRule = Callable[[Sample, np.random.Generator], Sample]
@@ -18,9 +19,10 @@ EvalResizeRule = Callable[[Sample], Sample]
 
 
 class _FaceDataset(Dataset[Item]):
-    def __init__(self, folder: Path, images: Sequence[FaceImage]) -> None:
+    def __init__(self, folder: Path, images: Sequence[FaceImage], cache: DecodedCache | None) -> None:
         self.folder = folder
         self.images = images
+        self.cache = cache
 
     def __len__(self) -> int:
         return len(self.images)
@@ -28,7 +30,8 @@ class _FaceDataset(Dataset[Item]):
     def _load(self, index: int) -> Sample:
         annotation = self.images[index]
         labels = np.zeros(len(annotation.boxes), np.int64)
-        pixels = read_image(self.folder / annotation.path)
+        path = self.folder / annotation.path
+        pixels = read_image(path) if self.cache is None else self.cache.get(path, decode_image)
         return Sample(pixels, annotation.boxes, labels, annotation.keypoints, annotation.ignore)
 
     def _target(self, index: int, sample: Sample) -> dict[str, Any]:
@@ -45,8 +48,15 @@ class _FaceDataset(Dataset[Item]):
 class TrainFaces(_FaceDataset):
     """Augmented images. The key of an item is `(epoch, index)`; a bare index means epoch 0."""
 
-    def __init__(self, folder: Path, images: Sequence[FaceImage], transform: TrainTransformRule, seed: int) -> None:
-        super().__init__(folder, images)
+    def __init__(
+        self,
+        folder: Path,
+        images: Sequence[FaceImage],
+        transform: TrainTransformRule,
+        seed: int,
+        cache: DecodedCache | None = None,
+    ) -> None:
+        super().__init__(folder, images, cache)
         self.transform = transform
         self.seed = seed
 
@@ -64,8 +74,10 @@ class EvalFaces(_FaceDataset):
     that boxes / (sx, sy, sx, sy) are original pixels.
     """
 
-    def __init__(self, folder: Path, images: Sequence[FaceImage], resize: EvalResizeRule) -> None:
-        super().__init__(folder, images)
+    def __init__(
+        self, folder: Path, images: Sequence[FaceImage], resize: EvalResizeRule, cache: DecodedCache | None = None
+    ) -> None:
+        super().__init__(folder, images, cache)
         self.resize = resize
 
     def __getitem__(self, index: int) -> Item:

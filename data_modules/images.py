@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from data_modules.errors import DataError
 
+# Whatever changes the pixels that a file decodes to changes this, and so the names of cached images.
+DECODER = f"RGB unrotated, OpenCV {cv2.__version__}"
 _START, _SCAN, _END = b"\xff\xd8", 0xDA, b"\xff\xd9"
 
 
@@ -21,17 +23,34 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: the file is missing, truncated or undecodable.
     """
+    return decode_image(read_content(path), path)
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of the file of an image.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise DataError(f"expected the image {path}, found none that can be read ({error.strerror})") from error
+
+
+def decode_image(content: bytes, path: Path) -> NDArray[np.uint8]:
+    """`read_image` of a file whose bytes are `content`; `path` is for the messages.
+
+    Raises:
+        DataError: the content is truncated or undecodable.
+    """
     if content.startswith(_START) and not _is_complete_jpeg(content):
         raise DataError(f"{path}: expected a whole JPEG, found a truncated one of {len(content)} bytes; fetch it again")
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     image = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     if image is None:
         raise DataError(f"{path}: expected an image, found {len(content)} bytes that do not decode; fetch it again")
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+    return np.asarray(image, np.uint8)
 
 
 def _is_complete_jpeg(content: bytes) -> bool:

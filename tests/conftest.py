@@ -1,6 +1,9 @@
 """Fixtures every test may use."""
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,30 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no third-party material at {folder}; set BENCH_SHARED to run this test")
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder below which `data=synth_faces data.root=...` finds its tiny sets drawn once for all tests."""
+    return tmp_path_factory.getbasetemp().parent / "drawn"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, drawn: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real command in a folder of its own: `bench("grid", "mini")`."""
+
+    def call(*words: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "bench", *words],
+            cwd=tmp_path,
+            env=command_environment(**environment),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return call
+
+
+def command_environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true", **more}

@@ -1,7 +1,8 @@
 """MobileNet-V1 with free widths and depths: depthwise-separable blocks without residuals.
 
 Paper: SCRFD (arXiv 2105.04714), the mobile regime; blocks after MobileNets (arXiv 1704.04861). Consulted: insightface,
-detection/scrfd, `MobileNetV1`. The stem is a strided 3x3 convolution and one separable block; each stage opens with stride 2.
+detection/scrfd, `MobileNetV1`. The stem is a strided 3x3 convolution and one separable block; each stage opens with
+stride 2.
 """
 
 from collections.abc import Sequence

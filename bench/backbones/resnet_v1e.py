@@ -1,8 +1,9 @@
 """ResNet-V1e with free widths and depths: deep stem, average-pooled shortcuts, 2x2 max-pool.
 
 Paper: Sample and Computation Redistribution for Efficient Face Detection (arXiv 2105.04714), the backbone whose
-`depths` and `widths` are redistributed. Consulted: insightface, detection/scrfd, `ResNetV1e`. The paper's summary gives all
-three stem convolutions the full width; the released code halves the first two, and only that reproduces the published cost.
+`depths` and `widths` are redistributed. Consulted: insightface, detection/scrfd, `ResNetV1e`. The paper's summary gives
+all three stem convolutions the full width; the released code halves the first two, and only that reproduces the
+published cost.
 """
 
 from collections.abc import Sequence
@@ -112,7 +113,7 @@ class ResNetV1e(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             elif isinstance(module, BasicBlock | Bottleneck):
-                nn.init.zeros_(module.body[-1].weight)
+                nn.init.zeros_(module.body[-1].weight)  # type: ignore[arg-type]
 
     def components(self) -> dict[str, nn.Module]:
         return {"stem": self.stem, "c2": self.c2, "c3": self.c3, "c4": self.c4, "c5": self.c5}

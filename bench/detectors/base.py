@@ -6,11 +6,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from bench.detectors.evaluation import Evaluation
 from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
 from bench.detectors.recipe import Recipe
+from bench.errors import ImageError
 
 Images = Tensor | Sequence[Tensor]
 Batch = Mapping[str, Any]
@@ -27,6 +29,9 @@ class Detector(pl.LightningModule):
         divisor: height and width are padded to multiples of it, with the value that is zero after normalisation.
         recipe: needed for training only.
     """
+
+    mean: Tensor  # [1, 3, 1, 1]
+    std: Tensor  # [1, 3, 1, 1]
 
     def __init__(
         self,
@@ -61,17 +66,25 @@ class Detector(pl.LightningModule):
         """Named losses whose sum is trained."""
 
     def prepare(self, images: Images, pad_to: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """Images uint8 [3, H, W] each -> one normalised batch [B, 3, H', W'] and the sizes [B, 2] before padding."""
-        device = self.mean.device
+        """Images uint8 [3, H, W] each -> one normalised batch [B, 3, H', W'] and the sizes [B, 2] before padding.
+
+        Raises:
+            ImageError: no image, or one of another shape or type.
+        """
+        check_images(images)
         sizes = torch.tensor([image.shape[-2:] for image in images], dtype=torch.int64)  # [B, 2]
         largest = [max(side, wanted) for side, wanted in zip(sizes.amax(0).tolist(), pad_to or (0, 0), strict=True)]
         height, width = (-(-side // self.divisor) * self.divisor for side in largest)
         if isinstance(images, Tensor) and tuple(images.shape[-2:]) == (height, width):
-            return (images.to(device).float() - self.mean) / self.std, sizes.to(device)
-        batch = torch.zeros((len(images), 3, height, width), device=device)
+            return self.normalize(images), sizes.to(self.mean.device)
+        batch = self.mean.new_zeros((len(images), 3, height, width))
         for row, image in zip(batch, images, strict=True):
-            row[:, : image.shape[-2], : image.shape[-1]] = (image.to(device).float() - self.mean[0]) / self.std[0]
-        return batch, sizes.to(device)
+            row[:, : image.shape[-2], : image.shape[-1]] = self.normalize(image[None])[0]
+        return batch, sizes.to(self.mean.device)
+
+    def normalize(self, images: Tensor) -> Tensor:
+        """uint8 [B, 3, H, W] -> the same in the type and on the device of the detector."""
+        return ((images.to(self.mean.device).float() - self.mean) / self.std).to(self.mean.dtype)
 
     def raw(self, images: Images, pad_to: tuple[int, int] | None = None) -> Candidates:
         """Candidates before suppression, for images uint8 [3, H, W] each."""
@@ -108,9 +121,19 @@ class Detector(pl.LightningModule):
             raise RuntimeError("a detector validates under an evaluation: set `detector.evaluation` first")
         return self.evaluation
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         if self.recipe is None:
             raise RuntimeError("a detector trains by a recipe: build it with `recipe=`")
         total = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = self.recipe.build(self.parameters(), total, self.trainer.world_size)
+        batches = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        optimizer, schedule = self.recipe.build(self.parameters(), total, batches)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def check_images(images: Images) -> None:
+    """Floats in 0..1 or planes in another order would pass through the network and find nothing."""
+    if len(images) == 0:
+        raise ImageError("expected at least one image, found none")
+    for image in images:
+        if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
+            raise ImageError(f"expected RGB images uint8 [3, H, W], found {image.dtype} {list(image.shape)}")

@@ -18,7 +18,11 @@ def list_detectors(pattern: str = "*") -> list[str]:
 
 
 def create_detector(
-    name: str, weights: str | Path | None = None, postprocess: str = "nms", protocol: str = "wider_vga", **overrides: Any
+    name: str,
+    weights: str | Path | None = None,
+    postprocess: str = "nms",
+    protocol: str = "wider_vga",
+    **overrides: Any,
 ) -> Detector:
     """A detector in evaluation mode.
 
@@ -55,5 +59,7 @@ def build_detector(config: DictConfig, with_recipe: bool = False) -> Detector:
         config.detector.model, postprocessor=instantiate(config.postprocess.processor), recipe=recipe
     )
     if not isinstance(detector, Detector):
-        raise ConfigError(f"`{config.detector.model._target_}` is no Detector; derive it from bench.detectors.base.Detector")
+        raise ConfigError(
+            f"`{config.detector.model._target_}` is no Detector; derive it from bench.detectors.base.Detector"
+        )
     return detector

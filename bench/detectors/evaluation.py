@@ -16,7 +16,7 @@ class Evaluation:
         postprocessors: by the name under which their metrics are reported.
         metrics: an evaluator for each of them.
         pad_to: (height, width) of the padded input, None pads to the detector's divisor.
-        keep: image ids whose predictions are kept for pictures.
+        predictions: by post-processor and image id, in the pixels of the original image; kept until the next reset.
     """
 
     postprocessors: Mapping[str, PostProcessor]

@@ -1,4 +1,4 @@
-"""From candidates (every anchor, decoded) to detections: threshold, suppression, cap, clip. The same for every detector."""
+"""From candidates (every anchor, decoded) to detections: threshold, clip, suppression, cap; for every detector."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

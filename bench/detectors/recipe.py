@@ -15,7 +15,7 @@ class Recipe:
     """
     Args:
         optimizer: builds the optimizer from parameters and `lr` (a partial of a torch.optim class).
-        lr: learning rate at `reference_batch`; scaled linearly with the batch in use.
+        lr: learning rate at `reference_batch`; scaled linearly with the batch of one iteration.
         epochs: length of the schedule.
         milestones: fractions of the schedule after which the rate falls to a tenth ("step" decay).
         warmup_iterations, warmup_factor: linear rise from `warmup_factor * lr`.
@@ -42,8 +42,11 @@ class Recipe:
             return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         return 0.1 ** sum(progress >= milestone for milestone in self.milestones)
 
-    def build(self, parameters: Iterable[nn.Parameter], total: int, world_size: int = 1) -> tuple[Optimizer, LambdaLR]:
-        """The optimizer, and its schedule stepped once an iteration for `total` iterations."""
-        rate = self.lr * self.batch_size * world_size / self.reference_batch
+    def build(self, parameters: Iterable[nn.Parameter], total: int, batches: int = 1) -> tuple[Optimizer, LambdaLR]:
+        """The optimizer, and its schedule stepped once an iteration for `total` iterations.
+
+        An iteration takes in `batches` batches: those of all processes, and those whose gradients accumulate.
+        """
+        rate = self.lr * self.batch_size * batches / self.reference_batch
         optimizer = self.optimizer(parameters, lr=rate)
         return optimizer, LambdaLR(optimizer, lambda step: self.factor(step, total))

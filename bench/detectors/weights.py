@@ -1,12 +1,10 @@
 """Weights into a detector: a Lightning checkpoint or a safetensors file, strictly, with the mismatches listed."""
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,13 +23,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except Exception as error:  # a damaged file can fail in any way
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"{path} cannot be read as weights ({str(error).splitlines()[0]}); expected safetensors, or a checkpoint of tensors alone"
+            f"{path} cannot be read as weights ({reason}); expected safetensors, or a checkpoint of tensors alone"
         ) from error
     state = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no state dict; expected a Lightning checkpoint or a mapping of names to tensors")
+        raise WeightsError(
+            f"{path} holds no state dict; expected a Lightning checkpoint or a mapping of names to tensors"
+        )
     return dict(state)
 
 
@@ -54,7 +55,8 @@ def load_weights(module: nn.Module, path: Path, name: str) -> None:
         listed = "\n  ".join(problems[:10])
         more = f"\n  and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise WeightsError(
-            f"{path} does not fit detector `{name}`: {len(problems)} of {len(own)} tensors differ:\n  {listed}{more}\n"
+            f"{path} does not fit detector `{name}`, which has {len(own)} tensors; {len(problems)} mismatches:\n"
+            f"  {listed}{more}\n"
             f"Name the detector that these weights belong to with detector=..."
         )
     module.load_state_dict(state)

@@ -46,3 +46,21 @@ class ReportProgress(pl.Callback):
     def write(self, trainer: pl.Trainer, epoch: float) -> None:
         self.written = time.monotonic()
         self.workspace.write_status(status="running", stage="train", epoch=epoch, epochs=trainer.max_epochs, loss=self.loss)
+
+
+class RememberLosses(pl.Callback):
+    """The training losses of the last epoch, kept in the checkpoint: a run that ends between its last epoch and its
+    evaluation has them when it goes on."""
+
+    def __init__(self) -> None:
+        self.losses: dict[str, float] = {}
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        logged = trainer.callback_metrics.items()
+        self.losses = {name: float(value) for name, value in logged if name.startswith("train/")}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"losses": self.losses}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.losses = dict(state_dict["losses"])

@@ -1,13 +1,13 @@
 """Cells: the points of a grid, and the two hashes that say which of them share what.
 
-`train_id` hashes what shapes the weights, `cell_id` that and what shapes the evaluation. Paths, loggers, devices, workers and the
-seed are in neither: a record is found again on another machine, and seeds of one cell lie side by side.
+`train_id` hashes what shapes the weights, `cell_id` that and what shapes the evaluation. Paths, loggers, devices,
+workers and the seed are in neither: a record is found again on another machine, and seeds of one cell lie side by side.
 """
 
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,14 +97,14 @@ def make_cell(config: DictConfig, labels: Mapping[str, str] | None = None) -> Ce
 def enumerate_cells(grid: DictConfig) -> list[Cell]:
     """Every cell of a grid configuration, in the order of its axes, seeds innermost.
 
-    An axis is a list of choices of the configuration group it is named after, or a mapping from a label to the overrides
-    that make it.
+    An axis is a list of choices of the configuration group it is named after, or a mapping from a label to the
+    overrides that make it (none for the configuration as it stands).
 
     Raises:
-        ConfigError: an axis without choices, or two points that come to the same cell.
+        ConfigError: an axis without choices or with one twice, or two points that come to the same cell.
     """
     described = plain(grid)
-    axes = {name: dict(axis_choices(name, axis)) for name, axis in described["axes"].items()}
+    axes = {name: axis_choices(name, axis) for name, axis in described["axes"].items()}
     cells: dict[tuple[str, int], Cell] = {}
     for labels in itertools.product(*axes.values()):
         chosen = dict(zip(axes, labels, strict=True))
@@ -120,15 +120,16 @@ def enumerate_cells(grid: DictConfig) -> list[Cell]:
     return list(cells.values())
 
 
-def axis_choices(name: str, axis: Any) -> Iterator[tuple[str, Sequence[str]]]:
-    if not axis:
+def axis_choices(name: str, axis: Any) -> dict[str, list[str]]:
+    """The overrides of every label of an axis."""
+    if not axis or isinstance(axis, str):
         raise ConfigError(f"axis `{name}` has no choices; give it a list of names or a mapping of labels to overrides")
     if isinstance(axis, Mapping):
-        for label, overrides in axis.items():
-            yield str(label), [overrides] if isinstance(overrides, str) else list(overrides)
-    else:
-        for choice in axis:
-            yield str(choice), [f"{name}={choice}"]
+        return {str(k): [given] if isinstance(given, str) else list(given or ()) for k, given in axis.items()}
+    choices = {str(choice): [f"{name}={choice}"] for choice in axis}
+    if len(choices) < len(axis):
+        raise ConfigError(f"axis `{name}` names a choice twice: {list(axis)}")
+    return choices
 
 
 def trainings(cells: Sequence[Cell]) -> dict[tuple[str, int], list[Cell]]:

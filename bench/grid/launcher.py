@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bench.grid.cells import Cell
+from bench.grid.provenance import command
 from bench.grid.records import failed_record
 from bench.grid.store import Workspace, now, to_run
 from bench.grid.worker import BUSY, write_job
@@ -98,7 +99,7 @@ class LocalLauncher:
         job = workspace.root / "job.json"
         write_job(job, cells, overwrite)
         threads = self.threads or max(1, (os.cpu_count() or 1) // self.max_parallel)
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "BENCH_PARENT": str(os.getpid())}
+        own = {"OMP_NUM_THREADS": str(threads), "BENCH_PARENT": str(os.getpid()), "BENCH_COMMAND": command()}
         workspace.write_status(status="starting")
         with workspace.log.open("ab") as output:
             process = subprocess.Popen(
@@ -106,7 +107,7 @@ class LocalLauncher:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=environment,
+                env={**os.environ, **own},
             )
         return Job(cells, workspace, process)
 

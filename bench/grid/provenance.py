@@ -1,14 +1,23 @@
 """Where a number comes from: commit, versions, machine."""
 
-import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("bench", "torch", "torchvision", "pytorch-lightning", "timm", "albumentations", "numpy", "opencv-python-headless")
+PACKAGES = (
+    "bench",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "timm",
+    "albumentations",
+    "numpy",
+    "opencv-python-headless",
+)
 
 
 def git_state() -> tuple[str | None, bool | None]:
@@ -41,13 +50,14 @@ def package_versions() -> dict[str, str]:
 
 def command() -> str:
     """The command line without the path of the program and without absolute paths, which are nobody else's business."""
-    words = [Path(sys.argv[0]).stem, *sys.argv[1:]] if sys.argv else ["python"]
-    return shlex.join(anonymous(word) for word in words)
+    program = Path(sys.argv[0] if sys.argv else "python")
+    name = program.parent.name if program.stem == "__main__" else program.stem  # `python -m bench` is `bench`
+    return shlex.join([name, *(anonymous(word) for word in sys.argv[1:])])
+
+
+# A folder that starts with a slash, with `~` or with `..`, at the start of a word or of a value within it.
+FOLDERS = re.compile(r"(?<![^=,:;{}\[\]()'\"\s])(?:/|~[^/\s]*/|\.\./)(?:[^/,;{}\[\]()'\"]*/)*")
 
 
 def anonymous(word: str) -> str:
-    key, separator, value = word.partition("=")
-    target = value if separator else key
-    if os.path.isabs(target) or target.startswith(".."):
-        target = ".../" + Path(target).name
-    return f"{key}{separator}{target}" if separator else target
+    return FOLDERS.sub(".../", word)

@@ -1,5 +1,7 @@
 """From what a run measured to its record."""
 
+import logging
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +12,8 @@ from bench.cost.devices import device_name
 from bench.grid.cells import Cell
 from bench.grid.provenance import command, git_state, package_versions
 from bench.report.records import Cost, Dataset, Protocol, Provenance, Record, Status
+
+log = logging.getLogger(__name__)
 
 
 def protocol_of(config: Mapping[str, Any]) -> Protocol:
@@ -94,7 +98,13 @@ def done_record(
     complexity: Complexity | None,
     **facts: Any,
 ) -> Record:
-    """The record of an evaluated cell. `facts` are the provenance that only the run knows."""
+    """The record of an evaluated cell. `facts` are the provenance that only the run knows.
+
+    A metric without a value (AP of a subset that has no face) is left out, and said so: it is not 0.
+    """
+    undefined = sorted(name for name, value in metrics.items() if not math.isfinite(value))
+    if undefined:
+        log.warning("%s: %s undefined on %s, left out of the record", cell, ", ".join(undefined), cell.dataset)
     return Record(
         cell_id=cell.cell_id,
         train_id=cell.train_id,
@@ -103,7 +113,7 @@ def done_record(
         ablations=dict(cell.labels),
         dataset=Dataset(**dataset),
         protocol=protocol_of(cell.config),
-        metrics=dict(metrics),
+        metrics={name: value for name, value in metrics.items() if name not in undefined},
         cost=None if complexity is None else cost_of(complexity),
         speed={},
         provenance=provenance_of(cell.config, schedule=cell.config["schedule"], **facts),

@@ -20,7 +20,7 @@ from bench.detectors.base import Detector
 from bench.detectors.weights import load_weights
 from bench.grid import loggers
 from bench.grid.build import as_config, build_data, build_evaluation, build_trainer, build_training
-from bench.grid.callbacks import Diverged, ReportProgress, StopOnDivergence
+from bench.grid.callbacks import Diverged, RememberLosses, ReportProgress, StopOnDivergence
 from bench.grid.cells import Cell, digest
 from bench.grid.pictures import save_pictures
 from bench.grid.records import done_record, failed_record
@@ -97,11 +97,11 @@ def train(cell: Cell, workspace: Workspace) -> Training:
         workspace.checkpoints, "last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
     )
     logger = loggers.open_logger(cell, workspace.root)
-    callbacks = [StopOnDivergence(), ReportProgress(workspace), best, last]
+    losses = RememberLosses()
+    callbacks = [StopOnDivergence(), ReportProgress(workspace), losses, best, last]
     trainer = build_trainer(config, workspace.root, callbacks, logger)
     trainer.fit(detector, datamodule=data, ckpt_path=resume, weights_only=resume is not None or None)
 
-    metrics = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("train/")}
     load_weights(detector, Path(best.best_model_path), cell.detector)
     facts = {
         "weights": "trained",
@@ -110,7 +110,7 @@ def train(cell: Cell, workspace: Workspace) -> Training:
         "epochs": int(config.detector.recipe.epochs),
         "train_dataset": data.summary("train"),
     }
-    return Training(detector, metrics, facts)
+    return Training(detector, losses.losses, facts)
 
 
 def by_protocol(cells: Sequence[Cell]) -> list[list[Cell]]:

@@ -1,6 +1,7 @@
 """Box regression losses, per positive anchor: on decoded boxes (DIoU) or on encoded deltas (smooth L1).
 
-Papers: Distance-IoU Loss (arXiv 1911.08287), eq. 7; Fast R-CNN (arXiv 1504.08083), eq. 3, with the turning point `beta`.
+Papers: Distance-IoU Loss (arXiv 1911.08287), eq. 7; Fast R-CNN (arXiv 1504.08083), eq. 3, which turns from a parabola
+into a line at `beta`.
 """
 
 from dataclasses import dataclass

@@ -13,8 +13,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from bench.boxes.anchors import Anchors
-from bench.boxes.assignment import Assignment
+from bench.boxes.assignment import IGNORED, Assignment
 from bench.boxes.iou import elementwise_iou
+from bench.errors import ConfigError
 
 Target = Mapping[str, Any]
 
@@ -81,9 +82,12 @@ class DenseCriterion:
     """
     Args:
         bbox_weighting: "score" weights positives with their detached class score and divides by the sum of these
-            weights; "uniform" divides by the number of positives.
-        keypoint_map: for every keypoint of the detector, the labelled landmarks whose mean it is; an empty entry is never
-            trained (MediaPipe's ears in data with five landmarks). None takes the landmarks as they are.
+            weights; "uniform" divides by the number of positives, an image without any counting as one.
+        keypoint_map: for every keypoint of the detector, the labelled landmarks whose mean it is; an empty entry is
+            never trained (MediaPipe's ears in data with five landmarks). None takes the landmarks as they are.
+
+    Keypoints that are not labelled are left out one by one. SCRFD's code weights a whole face with the fraction of its
+    labelled landmarks instead, the same on WIDER FACE, where a face has all five or none.
     """
 
     assigner: Assigner
@@ -120,6 +124,11 @@ class DenseCriterion:
         if self.kps_loss is not None and flat.keypoints is not None:
             points = flat.keypoints[positives.image, positives.anchor].float()  # [P, 2K]
             aims, visible = self.keypoint_targets(positives.keypoints)  # [P, K, 2], [P, K]
+            if 2 * visible.shape[1] != points.shape[1]:
+                raise ConfigError(
+                    f"the detector has {points.shape[1] // 2} keypoints, the data gives it {visible.shape[1]}; "
+                    "set the head's num_keypoints, or the criterion's keypoint_map"
+                )
             mask = visible.repeat_interleave(2, dim=1)
             per_face = self.kps_loss(points, self.coder.encode_keypoints(chosen, aims), mask)
             losses["loss_kps"] = (per_face * weights).sum() / divisor
@@ -136,10 +145,11 @@ class DenseCriterion:
             anchor = (gt_index >= 0).nonzero().squeeze(1)
             matched = gt_index[anchor]
             rows.append((torch.full_like(anchor, image), anchor, boxes[matched], labels[matched], keypoints[matched]))
-            valid.append(gt_index != -2)
+            valid.append(gt_index != IGNORED)
             counts.append(anchor.numel())
         columns = [torch.cat(column) for column in zip(*rows, strict=True)]
-        return Positives(*columns, per_image=torch.tensor(counts, device=device)), torch.stack(valid)
+        columns.append(torch.tensor(counts, device=device))
+        return Positives(*columns), torch.stack(valid)
 
     def weigh(self, logits: Tensor, positives: Positives, count: Tensor) -> tuple[Tensor, Tensor]:
         """The weight of every positive [P], and the divisor of the box and keypoint losses."""

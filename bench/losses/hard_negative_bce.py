@@ -1,7 +1,7 @@
 """Binary cross-entropy with hard negative mining: of the negatives only the worst few per positive count.
 
-Paper: SSD (arXiv 1512.02325), section 2.2, with independent sigmoids in place of its softmax over classes and background (one
-class makes them the same loss). BlazeFace's paper leaves its classification loss unstated; every open training of it mines 3:1.
+Paper: SSD (arXiv 1512.02325), section 2.2, with independent sigmoids in place of its softmax over classes and
+background. BlazeFace's paper leaves its classification loss unstated; most open trainings of it mine 3:1.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ class HardNegativeBCE:
     """
     Args:
         ratio: negatives kept for each positive of the same image.
-        minimum: negatives kept in an image without positives.
+        minimum: fewest negatives kept of an image, so that images without positives teach too (SSD's rule keeps none).
+        weight: factor on the loss.
     """
 
     ratio: float = 3.0
@@ -30,7 +31,9 @@ class HardNegativeBCE:
         positive = (targets > 0).any(-1) & valid
         negative = valid & ~positive
         wanted = (positive.sum(1) * self.ratio).clamp(min=self.minimum)  # [B]
-        order = torch.where(negative, loss.detach(), -torch.inf).argsort(dim=1, descending=True)
-        rank = torch.empty_like(order).scatter_(1, order, torch.arange(loss.shape[1], device=loss.device).expand_as(order))
+        hardness = torch.where(negative, loss.detach(), -torch.inf)
+        order = hardness.argsort(dim=1, descending=True, stable=True)  # of equal losses the lower anchor index counts
+        places = torch.arange(loss.shape[1], device=loss.device).expand_as(order)
+        rank = torch.empty_like(order).scatter_(1, order, places)
         kept = positive | (negative & (rank < wanted[:, None]))
         return self.weight * loss[kept].sum()

@@ -1,7 +1,7 @@
 """Path-aggregation feature pyramid: a top-down pass, then a bottom-up pass.
 
-Paper: Path Aggregation Network for Instance Segmentation (arXiv 1803.01534), as SCRFD uses it: ordinary convolutions with bias,
-no norm and no activation anywhere. Consulted: insightface, detection/scrfd, `PAFPN` and `FPN`.
+Paper: Path Aggregation Network for Instance Segmentation (arXiv 1803.01534), as SCRFD uses it: ordinary convolutions
+with bias, no norm and no activation anywhere. Consulted: insightface, detection/scrfd, `PAFPN` and `FPN`.
 """
 
 from collections.abc import Sequence

@@ -18,6 +18,7 @@ import albumentations
 BRIGHTNESS = 32.0
 FACTORS = (0.5, 1.5)
 HUE = 18.0  # degrees
+_STRIP = 32  # rows distorted at a time: what lies between the steps stays in the cache of the processor
 
 
 class PhotometricDistortion(albumentations.ImageOnlyTransform):
@@ -64,15 +65,19 @@ class PhotometricDistortion(albumentations.ImageOnlyTransform):
     ) -> NDArray[np.uint8]:
         """Distort with the draws of `get_params`; see the class for the order."""
         first, last = (contrast, 1.0) if contrast_first else (1.0, contrast)
-        pixels = cv2.addWeighted(img, first, img, 0.0, brightness * first, dtype=cv2.CV_32F)
-        if saturation != 1.0 or hue != 0.0:
-            pixels = _saturation_and_hue(pixels, saturation, hue)
-        result = cv2.addWeighted(pixels, last, pixels, 0.0, 0.0, dtype=cv2.CV_8U)  # rounds and clips
+        result = np.empty(img.shape, np.uint8)
+        for top in range(0, len(img), _STRIP):
+            strip = img[top : top + _STRIP]
+            pixels = cv2.addWeighted(strip, first, strip, 0.0, brightness * first, dtype=cv2.CV_32F)
+            if saturation != 1.0 or hue != 0.0:
+                pixels = _saturation_and_hue(pixels, saturation, hue)
+            rounded_and_clipped = result[top : top + _STRIP]
+            cv2.addWeighted(pixels, last, pixels, 0.0, 0.0, rounded_and_clipped, cv2.CV_8U)
         if channels.tolist() != [0, 1, 2]:
             pairs = np.stack([channels, np.arange(3)], axis=1)  # from channel, to channel
             cv2.mixChannels([result], [shuffled := np.empty_like(result)], pairs.ravel().tolist())
-            result = shuffled
-        return np.asarray(result, np.uint8)
+            return shuffled
+        return result
 
 
 def _saturation_and_hue(pixels: Any, saturation: float, hue: float) -> Any:

@@ -1,0 +1,122 @@
+"""Images a second on one core: the published training pipeline, and ours decoding, filling the cache and reading it.
+
+    python benchmarks/data_loading.py --root WIDER_ROOT --images 200 --size 640
+
+"plain" does per image what the released pipelines do: decode, float32, square crop, resize, flip, distort, normalise,
+channels first. Ours is `TrainTransform` on uint8, timed step by step (and held against the data module's own samples);
+normalising belongs to the detector there, so the plain pipeline is compared with and without it. Both draw the same
+crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from memory as it is
+cropped and resized.
+"""
+
+import argparse
+import logging
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from plain_pipeline import plain_stages
+
+from data_modules.collate import to_tensor
+from data_modules.dataset import TrainFaces
+from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms.resize import resize
+from data_modules.wider_face import WiderFace
+
+Stages = list[tuple[str, Callable[[Any], Any]]]
+logger = logging.getLogger("data_loading")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, required=True, help="WIDER FACE in its official layout")
+    parser.add_argument("--images", type=int, default=200, help="the first so many of the training images")
+    parser.add_argument("--size", type=int, default=640, help="side of the training image in pixels")
+    parser.add_argument("--threads", type=int, default=1, help="threads of OpenCV and torch")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    cv2.setNumThreads(arguments.threads)
+    torch.set_num_threads(arguments.threads)
+
+    with tempfile.TemporaryDirectory() as folder:
+        without, cached = (dataset(arguments, cache) for cache in (None, folder))
+        logger.info("%d images, %d x %d", len(without), arguments.size, arguments.size)
+        for index in range(min(8, len(without))):  # files into memory, code and its tables loaded
+            check(without, index)
+        runs = [
+            ("plain", plain_stages, without, 1),
+            ("ours, no cache", our_stages, without, 1),
+            ("ours, fills the cache", our_stages, cached, 1),
+            ("ours, cached, epoch 2", our_stages, cached, 2),
+            ("ours, cached, epoch 3", our_stages, cached, 3),
+        ]
+        times = {name: measure(name, stages, data, epoch) for name, stages, data, epoch in runs}
+        plain, normalising = sum(times["plain"].values()), times["plain"]["normalise"]
+        for name, seconds in times.items():
+            own = sum(seconds.values())
+            against = plain / own, (plain - normalising) / own
+            logger.info("%-22s %6.1f images/s: plain x %.2f, x %.2f without normalising", name, 1 / own, *against)
+
+
+def dataset(arguments: argparse.Namespace, cache: str | None) -> TrainFaces:
+    """The training images; the cache may grow to what it needs."""
+    transforms = TrainTransform(arguments.size), ResizeLongSide(arguments.size)
+    options: dict[str, Any] = {"train_images": arguments.images, "num_workers": 0, "cache": cache, "cache_gib": 64.0}
+    data: Any = WiderFace(arguments.root, *transforms, **options).train_dataloader().dataset
+    return data
+
+
+def our_stages(data: TrainFaces, epoch: int, index: int) -> Stages:
+    """What `data[epoch, index]` does, from the index on; `check` proves it."""
+    rng = np.random.default_rng([data.seed, epoch, index])
+    transform: Any = data.transform
+    return [
+        ("read", lambda index: data._load(index)),
+        ("crop", lambda sample: transform.crop(sample, rng)),
+        ("resize", lambda sample: resize(sample, transform.size, transform.size)),
+        ("flip", lambda sample: transform.flip(sample, rng)),
+        ("distort", lambda sample: (transform.distortion.distort(sample.image, rng), sample)),
+        ("tensors", lambda pair: (to_tensor(pair[0]), data._target(index, pair[1]))),
+    ]
+
+
+def check(data: TrainFaces, index: int) -> None:
+    """Ours step by step is ours as a whole; the plain pipeline is run once, to have all it needs in memory too."""
+    value, (image, _) = index, data[1, index]
+    for _, stage in our_stages(data, 1, index):
+        value = stage(value)
+    if not torch.equal(value[0], image):
+        raise AssertionError(f"the steps timed here give another image {index} than the data module does")
+    plain: Any = index
+    for _, stage in plain_stages(data, 1, index):
+        plain = stage(plain)
+    difference = (plain[0] * 128.0 + 127.5 - image).abs()
+    logger.debug("image %d: mean difference of plain and ours %.2f", index, difference.mean())
+
+
+def measure(
+    name: str, stages: Callable[[TrainFaces, int, int], Stages], data: TrainFaces, epoch: int
+) -> dict[str, float]:
+    """Seconds of processor time an image, stage by stage, over one epoch."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    begin_wall = time.perf_counter()
+    for index in range(len(data)):
+        value: Any = index
+        for stage, run in stages(data, epoch, index):
+            begin = time.process_time()
+            value = run(value)
+            seconds[stage] += (time.process_time() - begin) / len(data)
+    wall = (time.perf_counter() - begin_wall) / len(data)
+    split = "  ".join(f"{stage} {spent * 1e3:.2f}" for stage, spent in seconds.items())
+    logger.info("%-22s %6.2f ms (wall clock %.2f):  %s", name, sum(seconds.values()) * 1e3, wall * 1e3, split)
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
