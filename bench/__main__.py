@@ -48,7 +48,8 @@ def main(argv: list[str] | None = None) -> None:
 
 def for_every_cell(words: list[str]) -> list[str]:
     """Overrides of a cell (`data.root=DIR`) among those of a grid: handed to every cell, after the grid's own."""
-    own, cells = [], []
+    own: list[str] = []
+    cells: list[str] = []
     for word in words:
         root = word.split("=")[0].lstrip("+~").split(".")[0].split("/")[0].split("@")[0]
         is_override = "=" in word and not word.startswith("--")
@@ -59,7 +60,8 @@ def for_every_cell(words: list[str]) -> list[str]:
 
 def options_last(words: list[str]) -> list[str]:
     """Overrides in one piece, then Hydra's own options with their values: its parser takes them in no other order."""
-    overrides, options = [], []
+    overrides: list[str] = []
+    options: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
         is_value = before.startswith("--") and "=" not in before
         is_override = not word.startswith("-") and not is_value and ("=" in word or word.startswith("~"))

@@ -5,8 +5,8 @@
 "plain" does per image what the released pipelines do: decode, float32, square crop, resize, flip, distort, normalise,
 channels first. Ours is `TrainTransform` on uint8, timed step by step (and held against the data module's own samples);
 normalising belongs to the detector there, so the plain pipeline is compared with and without it. Both draw the same
-crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from memory as it is
-cropped and resized.
+crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from memory when
+it is cropped and resized.
 """
 
 import argparse

@@ -63,7 +63,9 @@ def resize(sample: Sample, size: int) -> Sample:
 def flip(sample: Sample, rng: np.random.Generator) -> Sample:
     if rng.random() >= 0.5:
         return sample
-    return replace(sample.moved((-1.0, 1.0), (sample.image.shape[1], 0.0)), image=np.flip(sample.image, axis=1))
+    moved = sample.moved((-1.0, 1.0), (sample.image.shape[1], 0.0))
+    boxes, keypoints = moved.boxes[:, [2, 1, 0, 3]], moved.keypoints[:, [1, 0, 2, 4, 3]]
+    return replace(moved, image=np.flip(sample.image, axis=1), boxes=boxes, keypoints=keypoints)
 
 
 def distort(image: Image, rule: Any, rng: np.random.Generator) -> Image:

@@ -64,7 +64,12 @@ class ImageFolder(pl.LightningDataModule):
     """
 
     def __init__(
-        self, source: str | Path, eval_resize: EvalResizeRule, batch_size: int = 4, num_workers: int = 0, limit: int | None = None
+        self,
+        source: str | Path,
+        eval_resize: EvalResizeRule,
+        batch_size: int = 4,
+        num_workers: int = 0,
+        limit: int | None = None,
     ) -> None:
         super().__init__()
         self.paths = find_images(Path(source).expanduser())[:limit]
@@ -75,7 +80,10 @@ class ImageFolder(pl.LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Any]:
         """Ragged batches whose targets hold `image_id` (the path), `size` and `scale`."""
         return DataLoader(
-            _Images(self.paths, self.eval_resize), self.batch_size, num_workers=self.num_workers, collate_fn=collate_ragged
+            _Images(self.paths, self.eval_resize),
+            self.batch_size,
+            num_workers=self.num_workers,
+            collate_fn=collate_ragged,
         )
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -28,19 +28,25 @@ def test_environment_repeats_the_dependencies_of_pyproject() -> None:
     described = pyproject()
     wanted = described["dependencies"] + described["optional-dependencies"]["test"]
     assert sorted(pip) == sorted([*wanted, "--editable ."])
-    (python,) = [entry for entry in environment["dependencies"] if isinstance(entry, str) and entry.startswith("python")]
+    (python,) = [
+        entry for entry in environment["dependencies"] if isinstance(entry, str) and entry.startswith("python")
+    ]
     assert python.split("=")[1] in ("3.11", "3.12")
 
 
 def test_every_dependency_is_pinned_inside_its_range() -> None:
     described = pyproject()
     pins = constraints()
-    requirements = described["dependencies"] + sum(described["optional-dependencies"].values(), [])
+    requirements = described["dependencies"] + [
+        text for extra in described["optional-dependencies"].values() for text in extra
+    ]
     for text in requirements:
         requirement = Requirement(text)
         version = pins.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not pinned in constraints.txt"
-        assert requirement.specifier.contains(version), f"{requirement.name} {version} is outside {requirement.specifier}"
+        assert requirement.specifier.contains(version), (
+            f"{requirement.name} {version} is outside {requirement.specifier}"
+        )
 
 
 @pytest.mark.parametrize("name", ["ultralytics", "albumentationsx"])

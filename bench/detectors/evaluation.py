@@ -1,7 +1,7 @@
 """Evaluation of one forward pass under several post-processors at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torchmetrics import Metric
@@ -33,6 +33,10 @@ class Evaluation:
             self.metrics[name].update(predictions, targets)
             kept = self.predictions.setdefault(name, {})
             kept.update({t["image_id"]: p for t, p in zip(targets, predictions, strict=True)})
+
+    def limit_candidates(self, count: int | None) -> None:
+        """Let at most `count` candidates an image enter the suppressions: faster, and another protocol than before."""
+        self.postprocessors = {name: replace(p, pre_top_k=count) for name, p in self.postprocessors.items()}
 
     def compute(self) -> dict[str, dict[str, float]]:
         """Metrics by post-processor."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
@@ -15,11 +15,28 @@ from bench.errors import ConfigError
 from bench.grid.cells import Cell
 
 
+class EvaluationData(Protocol):
+    """What a run asks of a LightningDataModule beyond Lightning's own hooks."""
+
+    @property
+    def ground_truth(self) -> dict[str, Any]:
+        """Keyword arguments of the protocol's evaluator."""
+
+    def summary(self, split: str) -> dict[str, Any]:
+        """name, split, images, annotation_hash: the record's dataset."""
+
+    def prepare_data(self) -> None: ...
+
+    def setup(self, stage: str) -> None: ...
+
+    def val_dataloader(self) -> Any: ...
+
+
 def as_config(values: Mapping[str, Any]) -> DictConfig:
     return OmegaConf.create(dict(values))
 
 
-def build_data(config: DictConfig, protocol: DictConfig, stage: str) -> pl.LightningDataModule:
+def build_data(config: DictConfig, protocol: DictConfig, stage: str) -> Any:
     """The data module, resizing for evaluation as `protocol` says, set up for "fit" or "validate"."""
     data = instantiate(config.data.module, eval_resize=instantiate(protocol.resize))
     data.prepare_data()
@@ -27,7 +44,7 @@ def build_data(config: DictConfig, protocol: DictConfig, stage: str) -> pl.Light
     return data
 
 
-def build_evaluation(data: Any, protocol: DictConfig, postprocesses: Sequence[DictConfig]) -> Evaluation:
+def build_evaluation(data: EvaluationData, protocol: DictConfig, postprocesses: Sequence[DictConfig]) -> Evaluation:
     """One evaluator for each post-processor, all under one protocol."""
     names = [str(node.name) for node in postprocesses]
     if len(set(names)) != len(names):
@@ -41,7 +58,9 @@ def build_evaluation(data: Any, protocol: DictConfig, postprocesses: Sequence[Di
 
 def validation_protocol(config: DictConfig) -> tuple[DictConfig, DictConfig]:
     """Protocol and post-processor under which a training chooses its checkpoint."""
-    chosen = compose("model", [f"protocol={config.validation.protocol}", f"postprocess={config.validation.postprocess}"])
+    chosen = compose(
+        "model", [f"protocol={config.validation.protocol}", f"postprocess={config.validation.postprocess}"]
+    )
     return chosen.protocol, chosen.postprocess
 
 
@@ -66,7 +85,7 @@ def build_trainer(config: DictConfig, root: Path, callbacks: Sequence[pl.Callbac
     )
 
 
-def build_training(cell: Cell) -> tuple[pl.LightningDataModule, Detector]:
+def build_training(cell: Cell) -> tuple[Any, Detector]:
     """Data and detector of a training, the detector with the evaluation that chooses its checkpoint."""
     config = as_config(cell.config)
     protocol, postprocess = validation_protocol(config)
@@ -74,4 +93,5 @@ def build_training(cell: Cell) -> tuple[pl.LightningDataModule, Detector]:
     pl.seed_everything(cell.seed, workers=True, verbose=False)
     detector = build_detector(config, with_recipe=True)
     detector.evaluation = build_evaluation(data, protocol, [postprocess])
+    detector.evaluation.limit_candidates(config.validation.pre_top_k)
     return data, detector

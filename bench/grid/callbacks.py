@@ -10,17 +10,19 @@ from bench.errors import BenchError
 from bench.grid.store import Workspace
 
 
-class Diverged(BenchError):
+class DivergedError(BenchError):
     """The loss is no longer a number."""
 
 
 class StopOnDivergence(pl.Callback):
-    """Raise `Diverged` at the first loss that is not finite."""
+    """Raise `DivergedError` at the first loss that is not finite."""
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
         if loss is not None and not bool(torch.isfinite(loss).all()):
-            raise Diverged(
+            raise DivergedError(
                 f"the loss became {float(loss)} in epoch {trainer.current_epoch}, iteration {trainer.global_step}; "
                 f"lower detector.recipe.lr, lengthen its warm-up or set detector.recipe.grad_clip"
             )
@@ -34,7 +36,9 @@ class ReportProgress(pl.Callback):
         self.written = 0.0
         self.loss: float | None = None
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         if time.monotonic() - self.written > 1.0:
             loss = outputs["loss"] if isinstance(outputs, dict) else outputs
             self.loss = None if loss is None else float(loss)
@@ -45,7 +49,9 @@ class ReportProgress(pl.Callback):
 
     def write(self, trainer: pl.Trainer, epoch: float) -> None:
         self.written = time.monotonic()
-        self.workspace.write_status(status="running", stage="train", epoch=epoch, epochs=trainer.max_epochs, loss=self.loss)
+        self.workspace.write_status(
+            status="running", stage="train", epoch=epoch, epochs=trainer.max_epochs, loss=self.loss
+        )
 
 
 class RememberLosses(pl.Callback):

@@ -38,13 +38,13 @@ def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
                 "error": None if record is None else record.error,
             }
         )
-    statuses = [row["status"] for row in rows]
+    statuses = [str(row["status"]) for row in rows]
     counts = {status: statuses.count(status) for status in sorted(set(statuses))}
     return {"grid": name, "counts": counts, "cells": rows}
 
 
 def grid_node(config: DictConfig) -> DictConfig:
-    """The grid of a composed `grid` or `status` configuration, with the overrides of the command line for every cell."""
+    """The grid of a composed `grid` or `status` configuration, with the command line's overrides for every cell."""
     node: DictConfig = config.grid.copy()
     node.cell_overrides = list(config.cell_overrides)
     return node

@@ -1,7 +1,8 @@
 """Where numbers are shown while files keep the truth: Weights & Biases, CSV, or nothing.
 
-A W&B run is one cell and seed: its id is both, its group the cell. The training that several cells share is logged to the first
-of them. A server that cannot be reached, or a missing account, turns an online run into an offline one, with a warning.
+A W&B run is one cell and seed: its id is both, its group the cell. The training that several cells share is logged to
+the first of them. A server that cannot be reached, or a missing account, turns an online run into an offline one,
+with a warning.
 """
 
 import logging
@@ -34,7 +35,9 @@ def open_wandb(cell: Cell, folder: Path) -> Any:
         "name": str(cell),
         "group": cell.cell_id,
         "dir": str(folder),
-        "config": {key: cell.config[key] for key in ("detector", "protocol", "postprocess", "seed", "schedule", "labels")},
+        "config": {
+            key: cell.config[key] for key in ("detector", "protocol", "postprocess", "seed", "schedule", "labels")
+        },
         "resume": "allow",
         "settings": wandb.Settings(init_timeout=float(settings["init_timeout"]), silent=True, console="off"),
         "reinit": "finish_previous",

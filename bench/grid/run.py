@@ -20,12 +20,12 @@ from bench.detectors.base import Detector
 from bench.detectors.weights import load_weights
 from bench.grid import loggers
 from bench.grid.build import as_config, build_data, build_evaluation, build_trainer, build_training
-from bench.grid.callbacks import Diverged, RememberLosses, ReportProgress, StopOnDivergence
+from bench.grid.callbacks import DivergedError, RememberLosses, ReportProgress, StopOnDivergence
 from bench.grid.cells import Cell, digest
 from bench.grid.pictures import save_pictures
 from bench.grid.records import done_record, failed_record
 from bench.grid.store import Workspace, now
-from bench.report.records import Record, write_record
+from bench.report.records import Record, Status, write_record
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ def run_cells(cells: Sequence[Cell], fresh: bool = False) -> list[Record]:
     return list(written.values())
 
 
-def status_of(error: BaseException) -> str:
-    if isinstance(error, Diverged):
+def status_of(error: BaseException) -> Status:
+    if isinstance(error, DivergedError):
         return "diverged"
     return "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
 
@@ -94,7 +94,12 @@ def train(cell: Cell, workspace: Workspace) -> Training:
         workspace.checkpoints, "best", monitor=config.validation.monitor, mode="max", enable_version_counter=False
     )
     last = ModelCheckpoint(
-        workspace.checkpoints, "last", save_top_k=1, every_n_epochs=1, save_on_train_epoch_end=True, enable_version_counter=False
+        workspace.checkpoints,
+        "last",
+        save_top_k=1,
+        every_n_epochs=1,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
     )
     logger = loggers.open_logger(cell, workspace.root)
     losses = RememberLosses()

@@ -1,7 +1,7 @@
 """Where a training lives while it runs, and what is known about its cells.
 
-A training owns `<runs>/trainings/<train_id>/seed<k>/`: its configuration, checkpoints, log and status. It is running exactly while
-a process holds its lock, which the system releases when that process dies, however it dies.
+A training owns `<runs>/trainings/<train_id>/seed<k>/`: its configuration, checkpoints, log and status. It is running
+exactly while a process holds its lock, which the system releases when that process dies, however it dies.
 """
 
 import json

@@ -41,7 +41,9 @@ def run(config: DictConfig) -> None:
 def evaluate_weights(config: DictConfig) -> list[Record]:
     """One forward pass over the validation images, a record for each post-processor."""
     names = list(config.postprocessors) or [config.postprocess.name]
-    postprocesses = [compose("model", [f"protocol={config.protocol.name}", f"postprocess={name}"]).postprocess for name in names]
+    postprocesses = [
+        compose("model", [f"protocol={config.protocol.name}", f"postprocess={name}"]).postprocess for name in names
+    ]
     started_at, clock = now(), time.perf_counter()
     detector = build_detector(config)
     sha256 = None
@@ -97,9 +99,13 @@ def evaluate_predictions(config: DictConfig) -> Record:
     wanted = set(metric.image_ids)
     used = {image_id: prediction for image_id, prediction in predictions.items() if image_id in wanted}
     if not used:
-        raise ConfigError(f"{path}: none of its {len(predictions)} images is among the {len(wanted)} of {config.data.name} val")
+        raise ConfigError(
+            f"{path}: none of its {len(predictions)} images is among the {len(wanted)} of {config.data.name} val"
+        )
     if len(used) < len(predictions):
-        log.warning("%s: %d of %d images are not in this validation set", path, len(predictions) - len(used), len(predictions))
+        log.warning(
+            "%s: %d of %d images are not in this validation set", path, len(predictions) - len(used), len(predictions)
+        )
     clock = time.perf_counter()
     metric.update(list(used.values()), [{"image_id": image_id} for image_id in used])
     metrics = {f"val/{key}": value for key, value in metric.compute().items()}

@@ -28,7 +28,13 @@ def run(config: DictConfig) -> int:
     if as_json:
         write_json(status)
     counts = ", ".join(f"{count} {name}" for name, count in status["counts"].items())
-    log.info("grid %s: %d cells: %s; records below %s", config.grid.name, len(cells), counts, record_path(cells[0]).parents[3])
+    log.info(
+        "grid %s: %d cells: %s; records below %s",
+        config.grid.name,
+        len(cells),
+        counts,
+        record_path(cells[0]).parents[3],
+    )
     for row in status["cells"]:
         if row["error"]:
             log.error("%s %s seed %s %s: %s", row["detector"], row["labels"], row["seed"], row["status"], row["error"])

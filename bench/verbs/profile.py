@@ -14,6 +14,8 @@ from bench.detectors.create import create_detector
 from bench.grid.provenance import package_versions
 from bench.verbs.output import wants_json, write_json, write_table
 
+COUNTED = "macs: convolutions and matrix products; flops = 2 macs; norm_elements pass through norms, outside macs"
+
 
 def run(config: DictConfig) -> None:
     as_json = wants_json(config)
@@ -43,7 +45,7 @@ def profile(name: str, config: DictConfig) -> dict[str, Any]:
         "macs_by_component": complexity.macs_by_component,
         "params_by_component": complexity.params_by_component,
         "norm_elements": complexity.norm_elements,
-        "counted": "macs: convolutions and matrix products; flops = 2 macs; norm_elements pass through norms and are not in macs",
+        "counted": COUNTED,
     }
     if settings.latency:
         latency = measure_latency(
@@ -64,7 +66,7 @@ def profile(name: str, config: DictConfig) -> dict[str, Any]:
 
 
 def latency_images(config: DictConfig, size: tuple[int, int]) -> list[Tensor] | tuple[int, int]:
-    """Images of `profile.source` resized as the protocol says and padded to `size` (H, W), or the size itself: noise."""
+    """Images of `profile.source`, resized as the protocol says and fitted to `size` (H, W); or the size itself: noise."""
     if config.profile.source is None:
         return size
     return [fit(image, size) for batch in instantiate(config.images) for image in batch["images"]]
@@ -83,8 +85,20 @@ def show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         split = ", ".join(f"{part} {100 * macs / row['macs']:.1f} %" for part, macs in row["macs_by_component"].items())
         size = "x".join(str(side) for side in row["input_size"])
-        table.append([row["detector"], size, f"{row['params']:,}", f"{row['macs'] / 1e6:,.3f}", f"{row['flops'] / 1e6:,.3f}", split, speed_text(row.get("speed", {}))])
-    write_table(["detector", "input", "parameters", "MMACs", "MFLOPs", "MACs by component", "ms p50 / p90 / p99"], table)
+        table.append(
+            [
+                row["detector"],
+                size,
+                f"{row['params']:,}",
+                f"{row['macs'] / 1e6:,.3f}",
+                f"{row['flops'] / 1e6:,.3f}",
+                split,
+                speed_text(row.get("speed", {})),
+            ]
+        )
+    write_table(
+        ["detector", "input", "parameters", "MMACs", "MFLOPs", "MACs by component", "ms p50 / p90 / p99"], table
+    )
 
 
 def speed_text(speed: dict[str, float]) -> str:

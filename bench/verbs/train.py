@@ -16,7 +16,20 @@ from bench.verbs.output import wants_json, write_json, write_table
 log = logging.getLogger(__name__)
 
 # Keys of the command line that say where and how, not what: they give a row no name of its own.
-INCIDENTAL = ("paths.", "data.root", "data.num_workers", "data.cache", "trainer.", "logger", "format", "overwrite", "pictures", "seed", "hydra", "labels")
+INCIDENTAL = (
+    "paths.",
+    "data.root",
+    "data.num_workers",
+    "data.cache",
+    "trainer.",
+    "logger",
+    "format",
+    "overwrite",
+    "pictures",
+    "seed",
+    "hydra",
+    "labels",
+)
 
 
 def run(config: DictConfig) -> None:
@@ -54,5 +67,6 @@ def show(records: list[Record], as_json: bool) -> None:
         for record in records
     ]
     first = records[0]
-    title = f"{first.dataset.name} {first.dataset.split}, {first.dataset.images} images, {first.protocol.name} v{first.protocol.version}"
+    dataset, protocol = first.dataset, first.protocol
+    title = f"{dataset.name} {dataset.split}, {dataset.images} images, {protocol.name} v{protocol.version}"
     write_table(["detector", "post-processing", *(key.removeprefix("val/") for key in keys)], rows, title)

@@ -116,7 +116,7 @@ def test_a_failing_cell_is_recorded_and_the_others_go_on(tmp_path: Path, drawn: 
     text = (CONF / "grid" / "mini.yaml").read_text()
     broken = text.replace("name: mini", "name: broken").replace(
         "detector: [scrfd_tiny, blazeface_tiny]",
-        'detector: {broken: [detector=scrfd_tiny, detector.model.head.norm=group, detector.model.head.groups=7], '
+        "detector: {broken: [detector=scrfd_tiny, detector.model.head.norm=group, detector.model.head.groups=7], "
         "good: detector=blazeface_tiny}",
     )
     (config / "broken.yaml").write_text(broken)

@@ -31,7 +31,13 @@ def test_an_unknown_verb_is_refused(bench: Bench) -> None:
 
 
 def test_profile_writes_one_json_document(bench: Bench) -> None:
-    done = bench("profile", "detectors=[scrfd_2.5g,scrfd_0.5g]", "profile.input_size=[480,640]", "profile.repeats=2", "format=json")
+    done = bench(
+        "profile",
+        "detectors=[scrfd_2.5g,scrfd_0.5g]",
+        "profile.input_size=[480,640]",
+        "profile.repeats=2",
+        "format=json",
+    )
     assert done.returncode == 0, done.stderr
     large, small = json.loads(done.stdout)
     assert (large["detector"], large["params"]) == ("scrfd_2.5g", 671761)
@@ -99,7 +105,9 @@ def test_a_run_is_reproducible(bench: Bench, drawn: Path, tmp_path: Path) -> Non
     metrics = []
     for workers in (0, 2):
         words = [*TINY, f"data.root={drawn}", f"paths.results=results{workers}", f"paths.runs=runs{workers}"]
-        done = bench("train", *words, f"data.num_workers={workers}", "detector=blazeface_tiny", "logger=none", "pictures=0")
+        done = bench(
+            "train", *words, f"data.num_workers={workers}", "detector=blazeface_tiny", "logger=none", "pictures=0"
+        )
         assert done.returncode == 0, done.stderr
         (record,) = read_records(tmp_path / f"results{workers}")
         metrics.append(record.metrics)
@@ -116,7 +124,14 @@ def test_wandb_offline_keeps_the_run_under_its_cell(bench: Bench, drawn: Path, t
 
 
 def test_a_server_that_cannot_be_reached_stops_nothing(bench: Bench, drawn: Path, tmp_path: Path) -> None:
-    words = [*TINY, f"data.root={drawn}", "detector=scrfd_tiny", "logger.mode=online", "logger.init_timeout=5", "pictures=0"]
+    words = [
+        *TINY,
+        f"data.root={drawn}",
+        "detector=scrfd_tiny",
+        "logger.mode=online",
+        "logger.init_timeout=5",
+        "pictures=0",
+    ]
     done = bench("train", *words, WANDB_API_KEY="0" * 40, WANDB_BASE_URL="http://127.0.0.1:9", timeout=200)
     assert done.returncode == 0, done.stderr
     assert "not reachable" in done.stderr
