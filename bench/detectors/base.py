@@ -46,6 +46,7 @@ class Detector(pl.LightningModule):
         self.divisor = divisor
         self.recipe = recipe
         self.evaluation: Evaluation | None = None
+        self.memory_format = torch.contiguous_format
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -76,11 +77,17 @@ class Detector(pl.LightningModule):
         largest = [max(side, wanted) for side, wanted in zip(sizes.amax(0).tolist(), pad_to or (0, 0), strict=True)]
         height, width = (-(-side // self.divisor) * self.divisor for side in largest)
         if isinstance(images, Tensor) and tuple(images.shape[-2:]) == (height, width):
-            return self.normalize(images), sizes.to(self.mean.device)
+            batch = self.normalize(images)
+            return batch.contiguous(memory_format=self.memory_format), sizes.to(self.mean.device)
         batch = self.mean.new_zeros((len(images), 3, height, width))
         for row, image in zip(batch, images, strict=True):
             row[:, : image.shape[-2], : image.shape[-1]] = self.normalize(image[None])[0]
-        return batch, sizes.to(self.mean.device)
+        return batch.contiguous(memory_format=self.memory_format), sizes.to(self.mean.device)
+
+    def use_channels_last(self) -> None:
+        """Lay out weights and batches channels last: the same numbers up to rounding, faster on most machines."""
+        self.memory_format = torch.channels_last
+        self.to(memory_format=torch.channels_last)
 
     def normalize(self, images: Tensor) -> Tensor:
         """uint8 [B, 3, H, W] -> the same in the type and on the device of the detector."""

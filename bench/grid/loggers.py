@@ -48,6 +48,7 @@ def open_wandb(cell: Cell, folder: Path) -> Any:
     except (CommError, UsageError) as error:
         if mode != "online":
             raise
+        wandb.teardown()  # its service still holds the run's id
         log.warning("W&B is not reachable (%s); %s is logged offline, `wandb sync` uploads it", error, run_id(cell))
         return wandb.init(mode="offline", **{**options, "resume": None})
 

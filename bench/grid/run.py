@@ -86,6 +86,8 @@ def train(cell: Cell, workspace: Workspace) -> Training:
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
     data, detector = build_training(cell)
+    if config.trainer.channels_last:
+        detector.use_channels_last()
     resume = workspace.last_checkpoint if workspace.last_checkpoint.exists() else None
     if resume:
         log.info("%s: going on from %s", cell, resume)

@@ -66,7 +66,7 @@ def profile(name: str, config: DictConfig) -> dict[str, Any]:
 
 
 def latency_images(config: DictConfig, size: tuple[int, int]) -> list[Tensor] | tuple[int, int]:
-    """Images of `profile.source`, resized as the protocol says and fitted to `size` (H, W); or the size itself: noise."""
+    """Images of `profile.source`, resized by the protocol and fitted to `size` (H, W); or the size itself: noise."""
     if config.profile.source is None:
         return size
     return [fit(image, size) for batch in instantiate(config.images) for image in batch["images"]]

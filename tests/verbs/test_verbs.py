@@ -82,7 +82,7 @@ def test_train_writes_a_record_and_resumes_nothing_twice(bench: Bench, drawn: Pa
     assert done.returncode == 0, done.stderr
     (record,) = read_records(tmp_path / "runs" / "results")
     assert json.loads(done.stdout)[0]["cell_id"] == record.cell_id
-    assert record.ablations == {"overrides": "detector.recipe.lr=0.02"}
+    assert record.ablations == {"overrides": "data.train_images=16 data.val_images=8 detector.recipe.lr=0.02"}
     assert record.provenance.schedule == "smoke"
     assert record.provenance.train_dataset is not None
     assert "is done already" in bench(*words).stderr
