@@ -1,12 +1,13 @@
-"""Images a second on one core: the published training pipeline, and ours decoding, filling the cache and reading it.
+"""Images a second of the published training pipeline and of ours: decoding, filling the cache, reading it, on a device.
 
-    python benchmarks/data_loading.py --root WIDER_ROOT --images 200 --size 640
+    python benchmarks/data_loading.py --root WIDER_ROOT --images 200 --size 640 --device cuda
 
 "plain" does per image what the released pipelines do: decode, float32, square crop, resize, flip, distort, normalise,
 channels first. Ours is `TrainTransform` on uint8, timed step by step (and held against the data module's own samples);
 normalising belongs to the detector there, so the plain pipeline is compared with and without it. Both draw the same
 crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from memory when
-it is cropped and resized.
+it is cropped and resized. "On the device" is `DeviceTrainLoader` on `--device`, in batches; its first epoch decodes. On
+another device than the processor its times are those of the clock, for the processor does not do the work.
 """
 
 import argparse
@@ -25,8 +26,13 @@ from plain_pipeline import plain_stages
 
 from data_modules.collate import to_tensor
 from data_modules.dataset import TrainFaces
-from data_modules.transforms import ResizeLongSide, TrainTransform
-from data_modules.transforms.resize import resize
+from data_modules.device import DeviceTrainLoader
+from data_modules.sampling import EpochSampler
+from data_modules.transforms import ResizeLongSide, Sample, TrainTransform
+from data_modules.transforms.flip import mirrored
+from data_modules.transforms.photometric import distort
+from data_modules.transforms.pixels import resized
+from data_modules.transforms.sample import as_planes
 from data_modules.wider_face import WiderFace
 
 Stages = list[tuple[str, Callable[[Any], Any]]]
@@ -39,6 +45,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200, help="the first so many of the training images")
     parser.add_argument("--size", type=int, default=640, help="side of the training image in pixels")
     parser.add_argument("--threads", type=int, default=1, help="threads of OpenCV and torch")
+    parser.add_argument("--device", default="cpu", help="where the images of the last rows are kept and worked on")
+    parser.add_argument("--batch-size", type=int, default=8, help="of those rows")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     cv2.setNumThreads(arguments.threads)
@@ -57,11 +65,14 @@ def main() -> None:
             ("ours, cached, epoch 3", our_stages, cached, 3),
         ]
         times = {name: measure(name, stages, data, epoch) for name, stages, data, epoch in runs}
+        times |= measure_device(without, arguments)
         plain, normalising = sum(times["plain"].values()), times["plain"]["normalise"]
         for name, seconds in times.items():
             own = sum(seconds.values())
             against = plain / own, (plain - normalising) / own
             logger.info("%-22s %6.1f images/s: plain x %.2f, x %.2f without normalising", name, 1 / own, *against)
+        first, second = (sum(times[f"ours, {epoch}"].values()) for epoch in ("fills the cache", "cached, epoch 2"))
+        logger.info("the second epoch with a cache takes %.2f of the time of the first", second / first)
 
 
 def dataset(arguments: argparse.Namespace, cache: str | None) -> TrainFaces:
@@ -74,15 +85,24 @@ def dataset(arguments: argparse.Namespace, cache: str | None) -> TrainFaces:
 
 def our_stages(data: TrainFaces, epoch: int, index: int) -> Stages:
     """What `data[epoch, index]` does, from the index on; `check` proves it."""
-    rng = np.random.default_rng([data.seed, epoch, index])
-    transform: Any = data.transform
+    rule: Any = data.transform
+    size = rule.size
+    found: dict[str, Any] = {}
+
+    def draw(sample: Sample) -> Any:
+        found["draws"] = rule.draw(sample, np.random.default_rng([data.seed, epoch, index]))
+        found["sample"] = rule.objects(sample, found["draws"])
+        return sample.image
+
     return [
-        ("read", lambda index: data._load(index)),
-        ("crop", lambda sample: transform.crop(sample, rng)),
-        ("resize", lambda sample: resize(sample, transform.size, transform.size)),
-        ("flip", lambda sample: transform.flip(sample, rng)),
-        ("distort", lambda sample: (transform.distortion.distort(sample.image, rng), sample)),
-        ("tensors", lambda pair: (to_tensor(pair[0]), data._target(index, pair[1]))),
+        ("read", data._load),
+        ("draw and boxes", draw),
+        ("crop", lambda image: rule.crop.pixels(image, found["draws"].square)),
+        ("resize", lambda image: resized(image, size, size)),
+        ("planes", lambda image: as_planes(image).transpose(1, 2, 0)),
+        ("flip", lambda image: mirrored(image) if found["draws"].mirrored else image),
+        ("distort", lambda image: distort(image, found["draws"].distortion)),
+        ("tensors", lambda image: (to_tensor(image), data._target(index, found["sample"]))),
     ]
 
 
@@ -116,6 +136,24 @@ def measure(
     split = "  ".join(f"{stage} {spent * 1e3:.2f}" for stage, spent in seconds.items())
     logger.info("%-22s %6.2f ms (wall clock %.2f):  %s", name, sum(seconds.values()) * 1e3, wall * 1e3, split)
     return seconds
+
+
+def measure_device(data: TrainFaces, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """Seconds an image, as `measure`, of two epochs of the loader that keeps images on the device."""
+    on_processor = torch.device(arguments.device).type == "cpu"
+    clock = time.process_time if on_processor else time.perf_counter
+    sampler = EpochSampler(len(data), data.seed)
+    loader = DeviceTrainLoader(data, sampler, arguments.batch_size, arguments.device, 64 * 2**30, arguments.threads)
+    times = {}
+    for epoch in (1, 2, 3):
+        sampler.set_epoch(epoch)
+        begin, images = clock(), 0
+        for batch in loader:
+            images += len(batch["images"])
+            last = batch["images"]
+        last[0, 0, 0, 0].item()  # waits for the device
+        times[f"on {arguments.device}, epoch {epoch}"] = {"everything": (clock() - begin) / images}
+    return times
 
 
 if __name__ == "__main__":

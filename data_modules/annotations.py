@@ -39,6 +39,11 @@ class FaceImage:
     ignore: NDArray[np.bool_]  # [N]
     keypoints: NDArray[np.float32]  # [N, 5, 3] x, y, visible
 
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """[N] zeros: there is one class."""
+        return np.zeros(len(self.boxes), np.int64)
+
 
 def face_image(path: str, xywh: NDArray[np.float32], invalid: NDArray[np.bool_]) -> FaceImage:
     """From WIDER's own form: `xywh` [N, 4] and `invalid` [N]; landmarks start out unlabelled.

@@ -24,7 +24,7 @@ def read_mat(path: Path) -> list[FaceImage]:
     """
     table = _load(path)
     return [
-        _read_image(path, f"{_word(event)}/{_word(name)}.jpg", boxes, invalid)
+        _read_image(path, f"{word(event)}/{word(name)}.jpg", boxes, invalid)
         for event, names, boxes_of, invalid_of in zip(*(table[key][:, 0] for key in _KEYS), strict=True)
         for name, boxes, invalid in zip(names[:, 0], boxes_of[:, 0], invalid_of[:, 0], strict=True)
     ]
@@ -62,7 +62,7 @@ def _read_image(path: Path, name: str, boxes: Any, invalid: Any) -> FaceImage:
     return face_image(name, xywh, flags == 1)
 
 
-def _word(cell: Any) -> str:
+def word(cell: Any) -> str:
     """The text in a MATLAB cell, however deeply SciPy wraps it."""
     while isinstance(cell, np.ndarray):
         cell = cell.item()

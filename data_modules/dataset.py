@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from data_modules.annotations import FaceImage
 from data_modules.cache import DecodedCache
 from data_modules.collate import Item, to_tensor
 from data_modules.images import decode_image, read_image
@@ -18,8 +18,25 @@ TrainTransformRule = Callable[[Sample, np.random.Generator], Sample]
 EvalResizeRule = Callable[[Sample], Sample]
 
 
-class _FaceDataset(Dataset[Item]):
-    def __init__(self, folder: Path, images: Sequence[FaceImage], cache: DecodedCache | None) -> None:
+class AnnotatedImage(Protocol):
+    """What an annotation file says of one image with N objects."""
+
+    @property
+    def image_id(self) -> str | int: ...
+    @property
+    def path(self) -> str: ...  # relative to the folder of the images
+    @property
+    def boxes(self) -> NDArray[np.float32]: ...  # [N, 4] xyxy pixels
+    @property
+    def labels(self) -> NDArray[np.int64]: ...  # [N]
+    @property
+    def keypoints(self) -> NDArray[np.float32]: ...  # [N, 5, 3] x, y, visible
+    @property
+    def ignore(self) -> NDArray[np.bool_]: ...  # [N]
+
+
+class _Images(Dataset[Item]):
+    def __init__(self, folder: Path, images: Sequence[AnnotatedImage], cache: DecodedCache | None) -> None:
         self.folder = folder
         self.images = images
         self.cache = cache
@@ -29,10 +46,9 @@ class _FaceDataset(Dataset[Item]):
 
     def _load(self, index: int) -> Sample:
         annotation = self.images[index]
-        labels = np.zeros(len(annotation.boxes), np.int64)
         path = self.folder / annotation.path
         pixels = read_image(path) if self.cache is None else self.cache.get(path, decode_image)
-        return Sample(pixels, annotation.boxes, labels, annotation.keypoints, annotation.ignore)
+        return Sample(pixels, annotation.boxes, annotation.labels, annotation.keypoints, annotation.ignore)
 
     def _target(self, index: int, sample: Sample) -> dict[str, Any]:
         """boxes float32 [N, 4], labels int64 [N], keypoints float32 [N, 5, 3], ignore bool [N], image_id."""
@@ -45,13 +61,13 @@ class _FaceDataset(Dataset[Item]):
         }
 
 
-class TrainFaces(_FaceDataset):
+class TrainImages(_Images):
     """Augmented images. The key of an item is `(epoch, index)`; a bare index means epoch 0."""
 
     def __init__(
         self,
         folder: Path,
-        images: Sequence[FaceImage],
+        images: Sequence[AnnotatedImage],
         transform: TrainTransformRule,
         seed: int,
         cache: DecodedCache | None = None,
@@ -67,7 +83,7 @@ class TrainFaces(_FaceDataset):
         return to_tensor(sample.image), self._target(index, sample)
 
 
-class EvalFaces(_FaceDataset):
+class EvalImages(_Images):
     """Resized images, boxes in the pixels of the resized image.
 
     Two more keys in the target: `size` int64 [2] = (H, W) of the original image and `scale` float32 [2] = (sx, sy), so
@@ -75,7 +91,7 @@ class EvalFaces(_FaceDataset):
     """
 
     def __init__(
-        self, folder: Path, images: Sequence[FaceImage], resize: EvalResizeRule, cache: DecodedCache | None = None
+        self, folder: Path, images: Sequence[AnnotatedImage], resize: EvalResizeRule, cache: DecodedCache | None = None
     ) -> None:
         super().__init__(folder, images, cache)
         self.resize = resize
@@ -88,3 +104,6 @@ class EvalFaces(_FaceDataset):
         target["size"] = torch.tensor([height, width])
         target["scale"] = torch.tensor([new_width / width, new_height / height], dtype=torch.float32)
         return to_tensor(sample.image), target
+
+
+TrainFaces, EvalFaces = TrainImages, EvalImages  # the names that benchmarks/ uses

@@ -1,8 +1,7 @@
-"""The RetinaFace form of face landmarks: `# <event>/<name>.jpg W H`, then a face a line.
+"""Faces and landmarks of RetinaFace label files (arXiv 1905.00641), as arrays; `face_records.py` has the form.
 
-A face is `x1 y1 x2 y2` and five times `x y flag` (eyes, nose, mouth corners). A triple of -1 is an unlabelled point;
-any other flag counts as labelled, as in SCRFD's own loader (landmarks: RetinaFace, arXiv 1905.00641). A face of four
-numbers has no landmarks.
+A point whose flag is -1 is unlabelled; any other flag counts as labelled, occluded (0) or not (1), as in SCRFD's own
+loader. A face of four numbers has no landmarks.
 """
 
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from data_modules.annotations import is_image_path, line_error, read_lines, read_numbers
-
-_FACE = "a face as `x1 y1 x2 y2` or `x1 y1 x2 y2` and five times `x y flag` (4 or 19 numbers)"
+from data_modules.annotations import FaceImage, face_image
+from data_modules.errors import DataError
+from data_modules.face_records import UNLABELLED, FaceRecord, ImageRecord, read_retinaface
 
 
 def read_landmarks(path: Path) -> dict[str, NDArray[np.float32]]:
@@ -21,31 +20,40 @@ def read_landmarks(path: Path) -> dict[str, NDArray[np.float32]]:
     Raises:
         DataError: the file is missing, or a line has another form (names the file and the line).
     """
-    rows: dict[str, list[list[float]]] = {}
-    faces: list[list[float]] | None = None
-    for at, line in enumerate(read_lines(path)):
-        if line.startswith("#"):
-            faces = rows.setdefault(_header(path, at, line), [])
-        elif line.strip():
-            if faces is None:
-                raise line_error(path, at, line, "`# <event>/<name>.jpg W H` before the first face")
-            faces.append(_face(path, at, line))
+    rows = {image.path: [_corners(face) + _points(face) for face in image.faces] for image in read_retinaface(path)}
     return {name: np.asarray(faces, np.float32).reshape(-1, 19) for name, faces in rows.items()}
 
 
-def _header(path: Path, at: int, line: str) -> str:
-    name = line[1:].split()[0] if line[1:].split() else ""
-    if not is_image_path(name):
-        raise line_error(path, at, line, "`# <event>/<name>.jpg W H`")
-    return name
+def read_labels(path: Path, sizes: bool = False) -> list[FaceImage]:
+    """Every image of a label file, its faces with their landmarks; with `sizes` its boxes are x y w h.
+
+    Ignored are the faces flagged so and those without width or height.
+
+    Raises:
+        DataError: as above, or a right or lower edge before the left or upper one.
+    """
+    return [_labelled(path, image, sizes) for image in read_retinaface(path, sizes)]
 
 
-def _face(path: Path, at: int, line: str) -> list[float]:
-    numbers = read_numbers(line)
-    if numbers is None or len(numbers) not in (4, 19):
-        raise line_error(path, at, line, _FACE)
-    face = numbers[:4]
-    for start in range(4, 19, 3):
-        point = numbers[start : start + 3]
-        face += [0.0, 0.0, 0.0] if not point or point == [-1.0, -1.0, -1.0] else [point[0], point[1], 1.0]
-    return face
+def _labelled(path: Path, image: ImageRecord, sizes: bool) -> FaceImage:
+    for number, face in enumerate(image.faces, 1):
+        if min(face.box[2:]) < 0:
+            found = "negative sizes" if sizes else "x2 < x1 or y2 < y1; if they are x y w h, set data.label_boxes=sizes"
+            raise DataError(f"{path}, face {number} of {image.path} (line {image.line}): expected a box, found {found}")
+    xywh = np.array([face.box for face in image.faces], np.float32).reshape(-1, 4)
+    labelled = face_image(image.path, xywh, np.array([face.invalid for face in image.faces], np.bool_))
+    points = np.array([_points(face) for face in image.faces], np.float32).reshape(-1, 5, 3)
+    labelled.keypoints[:] = points[: len(labelled.keypoints)]
+    return labelled
+
+
+def _corners(face: FaceRecord) -> list[float]:
+    x, y, w, h = face.box
+    return [float(value) for value in (x, y, x + w, y + h)]
+
+
+def _points(face: FaceRecord) -> list[float]:
+    """Five times x, y, visible."""
+    numbers = [float(number) for number in face.landmarks or UNLABELLED]
+    points = [numbers[at : at + 3] for at in range(0, 15, 3)]
+    return [value for x, y, flag in points for value in ((0.0, 0.0, 0.0) if flag < 0 else (x, y, 1.0))]

@@ -10,12 +10,33 @@ import zlib
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
+from bench.detectors.coco_results import read_coco_results
 from bench.errors import PredictionError
+from bench.metrics.coco import CocoAP
+
+
+def read_predictions(path: str | Path, evaluator: Metric) -> Mapping[Any, dict[str, Tensor]]:
+    """Predictions by image id, in the format of the evaluator's dataset: COCO's results or WIDER FACE's text.
+
+    Raises:
+        PredictionError: not a file of this format, or one with something wrong in it.
+    """
+    if isinstance(evaluator, CocoAP):
+        truth = evaluator.ground_truth
+        return read_coco_results(path, truth.known_images, truth.known_categories, truth.category_ids)
+    if Path(path).suffix == ".json":
+        raise PredictionError(
+            f"{path}: expected a folder or zip of WIDER FACE's text files, found a JSON file; "
+            "results of COCO are evaluated with data=coco data.annotations=FILE"
+        )
+    return read_wider_predictions(path)
 
 
 def read_wider_predictions(path: str | Path) -> dict[str, dict[str, Tensor]]:

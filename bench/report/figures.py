@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import matplotlib
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench.report.columns import column_of
 from bench.report.formatting import SCALE
 from bench.report.label_placement import Box, anchor_of, place_labels
 from bench.report.leaderboard import Board
+from bench.report.matplotlib_style import new_figure, save_figure
 from bench.report.pareto import Point, pareto_points
 from bench.report.plot_style import PALETTE, log_ticks, styles_of
 
@@ -26,7 +25,7 @@ def draw_figures(board: Board, folder: Path) -> list[Path]:
     paths = []
     for name, figure in figures.items():
         if figure is not None:
-            paths += [_save(figure, folder / f"{name}_{board.slug}{suffix}") for suffix in (".png", ".svg")]
+            paths += [save_figure(figure, folder / f"{name}_{board.slug}{suffix}") for suffix in (".png", ".svg")]
     return paths
 
 
@@ -37,7 +36,7 @@ def pareto_figure(board: Board) -> Figure | None:
         return None
     column = column_of(board.primary)
     scale = SCALE.get(column.kind, 1.0)
-    figure, axes = _axes(board.title)
+    figure, (axes,) = new_figure(board.title)
     front = [point for point in points if point.front]
     axes.step([p.macs / 1e9 for p in front], [p.score * scale for p in front], where="post", color="0.6", lw=1.2)
     styles = styles_of(point.row.detector for point in points)
@@ -69,7 +68,7 @@ def subsets_figure(board: Board) -> Figure | None:
     if keys is None:
         return None
     rows = [row for row in board.rows if all(key in row.values for key in keys)][:MAX_CURVES]
-    figure, axes = _axes(board.title)
+    figure, (axes,) = new_figure(board.title)
     for place, row in enumerate(rows):
         means = [row.values[key].mean * 100 for key in keys]
         errors = [(row.values[key].std or 0.0) * 100 for key in keys]
@@ -79,16 +78,6 @@ def subsets_figure(board: Board) -> Figure | None:
     axes.set_ylabel("AP (%)")
     axes.legend(fontsize=7, frameon=False)
     return figure
-
-
-def _axes(title: str) -> tuple[Figure, matplotlib.axes.Axes]:
-    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.set_title(title, fontsize=10)
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _annotate(figure: Figure, points: list[Point], scale: float) -> None:
@@ -109,11 +98,3 @@ def _annotate(figure: Figure, points: list[Point], scale: float) -> None:
             x, y = axes.transData.inverted().transform((anchor_x, -(box.y0 + box.y1) / 2))
             weight = "bold" if point.front else "normal"
             axes.text(x, y, point.label, ha=ALIGNMENT[anchor], va="center", fontsize=7, fontweight=weight)
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    """Write the figure; the same records give the same bytes, so that git shows only real changes."""
-    with matplotlib.rc_context({"svg.hashsalt": "bench"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-        figure.savefig(path, dpi=160, metadata=metadata)
-    return path

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from omegaconf import DictConfig
 from bench.config import compose, instantiate
 from bench.cost.complexity import measure_complexity
 from bench.detectors.create import build_detector
-from bench.detectors.prediction_files import read_wider_predictions
+from bench.detectors.prediction_files import read_predictions
 from bench.detectors.weights import file_sha256, load_weights
 from bench.errors import ConfigError
 from bench.grid.build import build_data, build_evaluation
@@ -83,8 +84,9 @@ def weights_cell(config: DictConfig, postprocess: DictConfig, sha256: str | None
 
 
 def without_images(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the data shapes an evaluation: which dataset and which of its images."""
-    return {key: data.get(key) for key in ("name", "images", "val_images")}
+    """What of the data shapes an evaluation: which dataset, which of its images, which classes if chosen."""
+    identity = {key: data.get(key) for key in ("name", "images", "val_images")}
+    return identity | {key: list(data[key]) for key in ("classes",) if data.get(key)}
 
 
 def evaluate_predictions(config: DictConfig) -> Record:
@@ -92,10 +94,10 @@ def evaluate_predictions(config: DictConfig) -> Record:
     path = Path(config.predictions)
     data = instantiate(config.data.module)
     data.prepare_data()
-    clock = time.perf_counter()
-    predictions = read_wider_predictions(path)
-    read_s = time.perf_counter() - clock
     metric = instantiate(config.protocol.evaluator, **data.ground_truth)
+    clock = time.perf_counter()
+    predictions = read_predictions(path, metric)
+    read_s = time.perf_counter() - clock
     wanted = set(metric.image_ids)
     used = {image_id: prediction for image_id, prediction in predictions.items() if image_id in wanted}
     if not used:
@@ -108,20 +110,21 @@ def evaluate_predictions(config: DictConfig) -> Record:
         )
     clock = time.perf_counter()
     metric.update(list(used.values()), [{"image_id": image_id} for image_id in used])
-    metrics = {f"val/{key}": value for key, value in metric.compute().items()}
+    metrics = defined({f"val/{key}": value for key, value in metric.compute().items()}, path)
     evaluate_s = time.perf_counter() - clock
     log.info("read %d images in %.2f s, evaluated in %.2f s", len(predictions), read_s, evaluate_s)
 
     sha256 = content_sha256(path)
     settings = {"evaluator": config.protocol.evaluator._target_, "claimed_protocol": config.claimed_protocol}
     train_id = digest(["predictions", sha256])
+    dataset = Dataset(**data.summary("val"))
     return Record(
-        cell_id=digest([train_id, settings, without_images(config.data)]),
+        cell_id=digest([train_id, settings, without_images(config.data), dataset.annotation_hash]),
         train_id=train_id,
         seed=0,
-        detector=config.name or path.name.removesuffix(".zip"),
+        detector=config.name or path.name.removesuffix(".zip").removesuffix(".json"),
         ablations={},
-        dataset=Dataset(**data.summary("val")),
+        dataset=dataset,
         protocol=Protocol(name="submitted", version=1, postprocess="submitted", settings=settings),
         metrics=metrics,
         cost=None,
@@ -131,6 +134,16 @@ def evaluate_predictions(config: DictConfig) -> Record:
         ),
         status="done",
     )
+
+
+def defined(metrics: Mapping[str, float], path: Path) -> dict[str, float]:
+    """The metrics that have a value; one that is undefined is left out, and said so: it is not 0."""
+    undefined = sorted(name for name, value in metrics.items() if not math.isfinite(value))
+    if len(undefined) == len(metrics):
+        raise ConfigError(f"{path}: nothing to find in the images evaluated, every metric is undefined")
+    if undefined:
+        log.warning("%s: %s undefined, left out of the record", path, ", ".join(undefined))
+    return {name: value for name, value in metrics.items() if name not in undefined}
 
 
 def content_sha256(path: Path) -> str:

@@ -26,6 +26,11 @@ class SynthFaces(WiderFace):
         super().__init__(Path(root) / folder, **options)
         self.drawing = {"seed": dataset_seed, "train_images": train_images, "val_images": val_images}
 
+    @property
+    def manifest_key(self) -> str:
+        """Sets of another version, seed or size have images of the same names."""
+        return f"{self.name}-{self.root.name}"
+
     def prepare_data(self) -> None:
         """Draw the set unless it is complete."""
         if not is_complete(self.root, **self.drawing):

@@ -1,19 +1,33 @@
 """Augmentation for training and resizing rules for evaluation."""
 
+from data_modules.transforms.expand import Expand
 from data_modules.transforms.flip import HorizontalFlip
-from data_modules.transforms.resize import KeepSize, ResizeLongSide, ResizeShortLong
+from data_modules.transforms.pipeline import Photometric, Pipeline, Pixels
+from data_modules.transforms.resize import KeepSize, Letterbox, ResizeLongSide, ResizeShortLong, Stretch
+from data_modules.transforms.rotate import Rotate
 from data_modules.transforms.sample import Sample
+from data_modules.transforms.scale_jitter import ScaleJitter
 from data_modules.transforms.square_crop import SQUARE_CROP_SCALES, SQUARE_CROP_SCALES_REDISTRIBUTED, SquareCrop
+from data_modules.transforms.ssd_crop import SSDCrop
 from data_modules.transforms.train import TrainTransform
 
 __all__ = [
     "SQUARE_CROP_SCALES",
     "SQUARE_CROP_SCALES_REDISTRIBUTED",
+    "Expand",
     "HorizontalFlip",
     "KeepSize",
+    "Letterbox",
+    "Photometric",
+    "Pipeline",
+    "Pixels",
     "ResizeLongSide",
     "ResizeShortLong",
+    "Rotate",
+    "SSDCrop",
     "Sample",
+    "ScaleJitter",
     "SquareCrop",
+    "Stretch",
     "TrainTransform",
 ]

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
+from data_modules.transforms.pixels import resized, window
 from data_modules.transforms.sample import Sample
 
 
@@ -13,8 +13,8 @@ def resize(sample: Sample, height: int, width: int) -> Sample:
     old_height, old_width = sample.image.shape[:2]
     if (height, width) == (old_height, old_width):
         return sample
-    image = np.asarray(cv2.resize(sample.image, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
-    return replace(sample.moved((width / old_width, height / old_height), (0.0, 0.0)), image=image)
+    moved = sample.moved((width / old_width, height / old_height), (0.0, 0.0))
+    return replace(moved, image=resized(sample.image, height, width))
 
 
 def resize_by(sample: Sample, scale: float) -> Sample:
@@ -51,3 +51,37 @@ class ResizeShortLong:
     def __call__(self, sample: Sample) -> Sample:
         height, width = sample.image.shape[:2]
         return resize_by(sample, min(self.short / min(height, width), self.long / max(height, width)))
+
+
+class Stretch:
+    """`size` x `size`, whatever the ratio of the sides was. A step of training, and a rule of evaluation."""
+
+    def __init__(self, size: int = 300) -> None:
+        self.size = size
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
+        return resize(sample, self.size, self.size)
+
+
+class Letterbox:
+    """The ratio kept, the longer side `size`, and the square filled up: a step of training only.
+
+    In evaluation the data module keeps the ratio (`ResizeLongSide`) and the detector pads.
+
+    Args:
+        size: side of the square in pixels.
+        fill: the grey value beside the image.
+        center: the image in the middle; otherwise in the top left corner.
+    """
+
+    def __init__(self, size: int = 640, fill: int = 0, center: bool = False) -> None:
+        self.size = size
+        self.fill = fill
+        self.center = center
+
+    def __call__(self, sample: Sample, rng: np.random.Generator | None = None) -> Sample:
+        small = ResizeLongSide(self.size)(sample)
+        height, width = small.image.shape[:2]
+        left, top = ((self.size - width) // 2, (self.size - height) // 2) if self.center else (0, 0)
+        image = window(small.image, -left, -top, self.size, self.size, (self.fill, self.fill, self.fill))
+        return replace(small.moved((1.0, 1.0), (left, top)), image=image)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,3 +36,35 @@ class Sample:
         boxes = (self.boxes.reshape(-1, 2, 2) * s + o).reshape(-1, 4)
         points = np.concatenate([self.keypoints[..., :2] * s + o, self.keypoints[..., 2:]], axis=-1)
         return replace(self, boxes=boxes.astype(np.float32), keypoints=points.astype(np.float32))
+
+    def within(self, keep: NDArray[np.bool_]) -> "Sample":
+        """What is left of the objects of `keep` [N] in the image: boxes cut at its borders, and gone where nothing of
+        them remains; keypoints beyond its borders are no longer visible."""
+        height, width = self.image.shape[:2]
+        boxes = self.boxes.clip(0, np.array([width, height] * 2, np.float32))
+        x, y = self.keypoints[..., 0], self.keypoints[..., 1]
+        inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)  # [N, K]
+        keypoints = np.concatenate([self.keypoints[..., :2], self.keypoints[..., 2:] * inside[..., None]], axis=-1)
+        remaining = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
+        return replace(self, boxes=boxes, keypoints=keypoints.astype(np.float32)).select(keep & remaining)
+
+    def centers(self) -> NDArray[np.float32]:
+        """x, y of the centres of the boxes: [N, 2]."""
+        return (self.boxes[:, :2] + self.boxes[:, 2:]) * np.float32(0.5)
+
+    def centered(self) -> NDArray[np.bool_]:
+        """Whose centre lies in the image, its borders left out: [N]."""
+        height, width = self.image.shape[:2]
+        centers = self.centers()
+        inside: NDArray[np.bool_] = np.all((centers > 0) & (centers < (width, height)), axis=1)
+        return inside
+
+
+def as_planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """uint8 [H, W, 3] -> [3, H, W], contiguous: a view where `image` lies in memory as planes, else a copy."""
+    planes = image.transpose(2, 0, 1)
+    if planes.flags.c_contiguous and planes.flags.writeable:
+        return planes
+    channels = np.empty(planes.shape, np.uint8)
+    cv2.split(image, list(channels))  # four times as fast as copying the transposed array
+    return channels

@@ -9,14 +9,15 @@ never ends); keypoints are never clipped.
 from collections.abc import Sequence
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from data_modules.transforms.pixels import window
 from data_modules.transforms.sample import Sample
 
 SQUARE_CROP_SCALES = (0.3, 0.45, 0.6, 0.8, 1.0)
 SQUARE_CROP_SCALES_REDISTRIBUTED = (*SQUARE_CROP_SCALES, 1.2, 1.4, 1.6, 1.8, 2.0)
+Square = tuple[int, int, int]  # left, top, side in pixels of the image
 _ROUNDS = 40  # of `tries` draws each, before the condition on faces is given up
 
 
@@ -41,13 +42,22 @@ class SquareCrop:
         self.tries = tries
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
-        left, top, side = self.place(sample, rng)
-        kept = sample.select(_inside(_centers(sample.boxes), left, top, side)).moved((1.0, 1.0), (-left, -top))
-        boxes = kept.boxes.clip(0, side) if self.clip_boxes else kept.boxes
-        return replace(kept, image=_cut(sample.image, left, top, side, self.fill), boxes=boxes)
+        square = self.place(sample, rng)
+        return replace(self.objects(sample, square), image=self.pixels(sample.image, square))
 
-    def place(self, sample: Sample, rng: np.random.Generator) -> tuple[int, int, int]:
-        """left, top, side of the square in pixels of the image; left and top are negative where it sticks out."""
+    def objects(self, sample: Sample, square: Square) -> Sample:
+        """The objects whose centre lies strictly inside, in the coordinates of the square; the image stays whole."""
+        left, top, side = square
+        kept = sample.select(_inside(_centers(sample.boxes), left, top, side)).moved((1.0, 1.0), (-left, -top))
+        return replace(kept, boxes=kept.boxes.clip(0, side)) if self.clip_boxes else kept
+
+    def pixels(self, image: NDArray[np.uint8], square: Square) -> NDArray[np.uint8]:
+        """The square [side, side, 3]; a view of the image where the square lies within it."""
+        left, top, side = square
+        return window(image, left, top, side, side, (self.fill, self.fill, self.fill))
+
+    def place(self, sample: Sample, rng: np.random.Generator) -> Square:
+        """Where the square lies; left and top are negative where it sticks out. Of the image only the shape matters."""
         height, width = sample.image.shape[:2]
         targets = _centers(sample.boxes[~sample.ignore])  # [M, 2]
         reachable = ((targets > 0) & (targets < (width, height))).all(axis=1).any()
@@ -85,15 +95,3 @@ def _inside(centers: NDArray[np.float32], left: int, top: int, side: int) -> NDA
     shifted = centers - np.array((left, top), np.float32)
     inside: NDArray[np.bool_] = np.all((shifted > 0) & (shifted < side), axis=1)  # strictly, [N]
     return inside
-
-
-def _cut(image: NDArray[np.uint8], left: int, top: int, side: int, fill: int) -> NDArray[np.uint8]:
-    """The square [side, side, 3]; a view of the image where the square lies within it."""
-    height, width = image.shape[:2]
-    inner = image[max(top, 0) : min(top + side, height), max(left, 0) : min(left + side, width)]
-    if inner.shape[:2] == (side, side):
-        return inner
-    before_y, before_x = max(-top, 0), max(-left, 0)
-    after_y, after_x = side - before_y - inner.shape[0], side - before_x - inner.shape[1]
-    sides = (before_y, after_y, before_x, after_x)
-    return np.asarray(cv2.copyMakeBorder(inner, *sides, cv2.BORDER_CONSTANT, value=[fill] * 3), np.uint8)
