@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run in several processes: threads of their own would wait for each other more than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -44,4 +47,4 @@ def bench(tmp_path: Path, drawn: Path) -> Callable[..., subprocess.CompletedProc
 
 
 def command_environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": "1", "WANDB_SILENT": "true", **more}
+    return {**os.environ, "WANDB_SILENT": "true", **more}

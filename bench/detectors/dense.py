@@ -49,7 +49,7 @@ class DenseDetector(Detector):
         self.num_classes = num_classes
 
     def backbone_components(self) -> tuple[str, ...]:
-        return tuple(self.backbone.components())  # type: ignore[operator]
+        return tuple(name for name in self.backbone.components() if name in self.components())  # type: ignore[operator]
 
     def components(self) -> dict[str, nn.Module]:
         parts: dict[str, nn.Module] = {**self.backbone.components(), "neck": self.neck, "head": self.head}  # type: ignore[operator]

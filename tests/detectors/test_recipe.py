@@ -96,6 +96,7 @@ def collate(images: list[torch.Tensor]) -> dict[str, Any]:
 def test_a_training_by_lightning(tmp_path: Path) -> None:
     """Two epochs of eight batches of one, gradients of two accumulated: eight steps; its checkpoint loads again."""
     overrides = ["batch_size=1", "reference_batch=2", "epochs=2", "warmup_iterations=4", "warmup_factor=0.5"]
+    overrides += ["lr=0.01", "decay=step"]
     detector = build_detector(
         compose("model", ["detector=scrfd_tiny", *(f"detector.recipe.{override}" for override in overrides)]), True
     )

@@ -52,7 +52,7 @@ def test_neither_hash_sees(composed: DictConfig, key: str, value: Any) -> None:
     [
         ("detector.recipe.lr", 0.5),
         ("detector.recipe.epochs", 25),
-        ("detector.recipe.batch_size", 8),
+        ("detector.recipe.batch_size", 3),
         ("detector.augmentation.crop_scales", [0.3, 1.0]),
         ("detector.augmentation.clip_boxes", False),
         ("detector.model.head.channels", 16),
