@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 from data_modules.cache import DecodedCache
 from data_modules.collate import collate_ragged, collate_stacked
 from data_modules.dataset import AnnotatedImage, EvalImages, EvalResizeRule, TrainImages, TrainTransformRule
+from data_modules.device.loader import DeviceTrainLoader
 from data_modules.loader import ResumableLoader, prepare_worker
 from data_modules.sampling import EpochSampler
 
@@ -32,6 +33,9 @@ class DetectionData(pl.LightningDataModule):
         pin_memory: as in torch's DataLoader.
         cache: a folder to keep decoded images in (see `cache.py`), of any dataset; None decodes in every epoch.
         cache_gib: the most that folder may grow to.
+        device_augmentation: crop, resize, flip and distort whole batches where the detector trains, decoded images
+            kept there (see `device/`). Crops and boxes are those of the CPU path.
+        device_gib: the most that may be kept there; the rest is decoded in every epoch.
     """
 
     def __init__(
@@ -47,8 +51,12 @@ class DetectionData(pl.LightningDataModule):
         pin_memory: bool = False,
         cache: str | Path | None = None,
         cache_gib: float = 8.0,
+        device_augmentation: bool = False,
+        device_gib: float = 32.0,
     ) -> None:
         super().__init__()
+        self.device_augmentation = device_augmentation
+        self.device_gib = device_gib
         self.train_transform = train_transform
         self.eval_resize = eval_resize
         self.batch_size = batch_size
@@ -77,11 +85,17 @@ class DetectionData(pl.LightningDataModule):
         for split in SPLITS if stage == "fit" else ("val",):
             self.annotated(split)
 
-    def train_dataloader(self) -> ResumableLoader:
+    def train_dataloader(self) -> ResumableLoader | DeviceTrainLoader:
         """Stacked batches; the order and the augmentations change with the epoch."""
         images = self.annotated("train")
         dataset = TrainImages(self.folder("train"), images, self.train_transform, self.seed, self._cache())
         sampler = EpochSampler(len(dataset), self.seed)
+        if self.device_augmentation:
+            device = self.trainer.strategy.root_device if self.trainer else "cpu"
+            room = int(self.device_gib * 2**30)
+            on_device = DeviceTrainLoader(dataset, sampler, self.batch_size, device, room, max(self.num_workers, 1))
+            on_device.first_batch = self._next_batch
+            return on_device
         loader = ResumableLoader(
             dataset,
             batch_size=self.batch_size,

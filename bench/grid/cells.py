@@ -7,7 +7,7 @@ workers and the seed are in neither: a record is found again on another machine,
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,20 @@ from omegaconf import DictConfig
 from bench.config import compose, plain
 from bench.errors import ConfigError
 
-# Keys that say where data lies and how it is read, at any depth of the `data` node.
+# Keys that say where data lies and how it is read, at any depth of the `data` node; its own `incidental` names more.
 INCIDENTAL = frozenset(
-    {"root", "num_workers", "pin_memory", "eval_resize", "seed", "eval_batch_size", "cache", "cache_gib"}
+    {
+        "root",
+        "num_workers",
+        "pin_memory",
+        "eval_resize",
+        "seed",
+        "eval_batch_size",
+        "cache",
+        "cache_gib",
+        "device_gib",
+        "prepare",
+    }
 )
 
 
@@ -61,20 +72,21 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
-def without_incidentals(node: Any) -> Any:
+def without_incidentals(node: Any, keys: Set[str]) -> Any:
+    """The node without `keys`, at any depth."""
     if isinstance(node, Mapping):
-        return {key: without_incidentals(value) for key, value in node.items() if key not in INCIDENTAL}
+        return {key: without_incidentals(value, keys) for key, value in node.items() if key not in keys}
     if isinstance(node, list | tuple):
-        return [without_incidentals(value) for value in node]
+        return [without_incidentals(value, keys) for value in node]
     return node
 
 
 def training_identity(config: Mapping[str, Any]) -> dict[str, Any]:
     """What shapes the weights."""
-    trainer = config["trainer"]
+    trainer, data = config["trainer"], config["data"]
     return {
         "detector": config["detector"],
-        "data": without_incidentals(config["data"]),
+        "data": without_incidentals(data, INCIDENTAL | set(data.get("incidental", ()))),
         "validation": config["validation"],
         "trainer": {key: trainer[key] for key in ("precision", "accumulate")},
     }

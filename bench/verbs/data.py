@@ -91,8 +91,14 @@ def show_verification(report: dict[str, Any]) -> None:
 
 def stats(config: DictConfig, as_json: bool) -> None:
     from bench.report import data_stats
+    from bench.report.data_stats_tables import data_stats_tables
 
-    data_stats.run(config)
+    document = data_stats.run(config)
+    if as_json:
+        write_json(document)
+        return
+    for title, columns, rows in data_stats_tables(document):
+        write_table(columns, rows, title)
 
 
 def convert(config: DictConfig, as_json: bool) -> None:

@@ -12,9 +12,10 @@ from rich.progress import track
 from torch import Tensor
 
 from bench.config import instantiate
-from bench.detectors.create import create_detector
+from bench.detectors.create import build_detector
 from bench.detectors.evaluation import to_original
 from bench.detectors.postprocess import Prediction
+from bench.detectors.weights import load_weights
 from bench.report.drawing import draw_detections
 from bench.verbs.output import wants_json, write_json, write_table
 
@@ -24,8 +25,10 @@ log = logging.getLogger(__name__)
 def run(config: DictConfig) -> None:
     as_json = wants_json(config)
     images = instantiate(config.images)
-    detector = create_detector(config.detector.name, config.weights, config.postprocess.name, config.protocol.name)
-    if config.weights is None:
+    detector = build_detector(config).eval()
+    if config.weights is not None:
+        load_weights(detector, Path(config.weights), config.detector.name)
+    else:
         log.warning("weights=null: %s has random weights and will find nothing", config.detector.name)
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     detector.to(device)

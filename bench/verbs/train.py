@@ -63,10 +63,13 @@ def show(records: list[Record], as_json: bool) -> None:
         return
     keys = sorted({key for record in records for key in record.metrics if key.startswith("val/")})
     rows = [
-        [record.detector, record.protocol.postprocess, *(f"{100 * record.metrics[key]:.2f}" for key in keys)]
-        for record in records
+        [
+            key.removeprefix("val/"),
+            *(f"{100 * record.metrics[key]:.2f}" if key in record.metrics else "-" for record in records),
+        ]
+        for key in keys
     ]
     first = records[0]
     dataset, protocol = first.dataset, first.protocol
     title = f"{dataset.name} {dataset.split}, {dataset.images} images, {protocol.name} v{protocol.version}"
-    write_table(["detector", "post-processing", *(key.removeprefix("val/") for key in keys)], rows, title)
+    write_table(["", *(f"{record.detector} {record.protocol.postprocess}" for record in records)], rows, title)
