@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str | None]] = {
     "status": ("done, running, failed, missing: a table", "grid"),
     "profile": ("parameters, MACs and latency", "detector"),
     "report": ("leaderboards and figures from records", "records"),
+    "weights": ("published checkpoints in; safetensors or ONNX out", "action"),
     "data": ("prepare a dataset, or tell what is in it", "action"),
 }
 

@@ -11,9 +11,13 @@ from bench.detectors.base import Detector
 from bench.detectors.weights import load_weights
 from bench.errors import ConfigError
 
+EXTERNAL = "external/"
+
 
 def list_detectors(pattern: str = "*") -> list[str]:
-    """Names of the configured detectors that match a shell pattern."""
+    """Names of the configured detectors that match a shell pattern; `external/*` for those of other makers."""
+    if pattern.startswith(EXTERNAL):
+        return fnmatch.filter([EXTERNAL + name for name in options("detector/external")], pattern)
     return fnmatch.filter(options("detector"), pattern)
 
 
@@ -36,7 +40,7 @@ def create_detector(
         ConfigError: an unknown name, or an override that the YAML does not have.
         WeightsError: weights of another detector.
     """
-    if name not in list_detectors():
+    if name not in list_detectors() + list_detectors(f"{EXTERNAL}*"):
         close = list_detectors(f"*{name.split('_')[0]}*")
         raise ConfigError(f"no detector `{name}`; there are {', '.join(close or list_detectors())}")
     config = compose("model", [f"detector={name}", f"postprocess={postprocess}", f"protocol={protocol}"])

@@ -1,6 +1,6 @@
 """One-stage detectors: backbone, neck, head over anchors; each part is handed in by configuration."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bench.boxes.anchors import AnchorGenerator, Anchors
 from bench.detectors.base import Detector
 from bench.detectors.postprocess import Candidates, PostProcessor
-from bench.heads.scrfd_head import HeadOutputs
+from bench.heads.outputs import HeadOutputs
 from bench.losses.criterion import BoxCoder, DenseCriterion, Flat
 
 
@@ -23,6 +23,8 @@ class DenseDetector(Detector):
         coder: between anchors and boxes.
         criterion: called with the coder, builds the training criterion.
         num_classes: class scores per anchor.
+        score_fusion: from class scores and the IoUs that the head expects to scores; None, or a head without an IoU
+            branch, leaves the class scores.
         options: what `Detector` takes.
     """
 
@@ -36,6 +38,7 @@ class DenseDetector(Detector):
         criterion: Any,
         postprocessor: PostProcessor,
         num_classes: int = 1,
+        score_fusion: Callable[[Tensor, Tensor], Tensor] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(postprocessor, **options)
@@ -47,6 +50,7 @@ class DenseDetector(Detector):
         self.coder = coder
         self.criterion: DenseCriterion = criterion(coder=coder)
         self.num_classes = num_classes
+        self.score_fusion = score_fusion
 
     def backbone_components(self) -> tuple[str, ...]:
         return tuple(name for name in self.backbone.components() if name in self.components())  # type: ignore[operator]
@@ -56,18 +60,19 @@ class DenseDetector(Detector):
         return {name: part for name, part in parts.items() if any(True for _ in part.parameters())}
 
     def forward(self, images: Tensor) -> HeadOutputs:
-        """images [B, 3, H, W] normalised -> per-level class logits, box deltas and keypoint deltas."""
+        """images [B, 3, H, W] normalised -> what the head predicts on every level."""
         return self.head(self.neck(self.backbone(images)))
 
     def flatten(self, outputs: HeadOutputs) -> tuple[Flat, Anchors]:
         """Per-level maps -> [B, N, values] in the order of the anchors, and these."""
-        cls, bbox, kps = outputs
+        cls, bbox, kps, iou = outputs
         size = (cls[0].shape[-2] * self.anchors.strides[0], cls[0].shape[-1] * self.anchors.strides[0])
         anchors = self.anchors(size, cls[0].device)
         return Flat(
             self.join(cls, self.num_classes),
             self.join(bbox, 4),
             None if kps is None else self.join(kps, kps[0].shape[1] // self.anchors.per_cell[0]),
+            None if iou is None else self.join(iou, 1).squeeze(-1),
         ), anchors
 
     def join(self, maps: Sequence[Tensor], values: int) -> Tensor:
@@ -77,9 +82,10 @@ class DenseDetector(Detector):
     def candidates(self, outputs: HeadOutputs, sizes: Tensor) -> Candidates:
         flat, anchors = self.flatten(outputs)
         keypoints = None if flat.keypoints is None else self.coder.decode_keypoints(anchors, flat.keypoints.float())
-        return Candidates(
-            self.coder.decode(anchors, flat.deltas.float()), flat.logits.float().sigmoid(), keypoints, sizes
-        )
+        scores = flat.logits.float().sigmoid()
+        if self.score_fusion is not None and flat.ious is not None:
+            scores = self.score_fusion(scores, flat.ious.float().sigmoid())
+        return Candidates(self.coder.decode(anchors, flat.deltas.float()), scores, keypoints, sizes)
 
     def losses(self, outputs: HeadOutputs, targets: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         flat, anchors = self.flatten(outputs)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torchmetrics import Metric
 
 from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
@@ -25,6 +26,7 @@ class Evaluation:
     predictions: dict[str, dict[Any, Prediction]] = field(default_factory=dict)
 
     def update(self, candidates: Candidates, targets: Sequence[Mapping[str, Any]]) -> None:
+        candidates = replace(candidates, scales=torch.stack([target["scale"] for target in targets]))
         for name, postprocessor in self.postprocessors.items():
             predictions = [
                 to_original(prediction, target)

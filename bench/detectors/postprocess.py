@@ -19,6 +19,7 @@ class Candidates:
     scores: Tensor  # [B, N, C] probabilities
     keypoints: Tensor | None  # [B, N, K, 2]
     sizes: Tensor  # [B, 2] height and width of each image without its padding
+    scales: Tensor | None = None  # [B, 2] resized over original, x and y; None: the images were not resized
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class PostProcessor:
         max_detections: per image, None keeps all.
         pre_top_k: candidates per image that enter the suppression, None lets all in.
         clip: cut boxes at the image's border before the suppression, as SCRFD's evaluation does.
+        min_height: lower boxes are dropped before the suppression, in pixels of the original image (TinaFace: 9).
     """
 
     suppression: Callable[[Detections], Detections]
@@ -37,6 +39,7 @@ class PostProcessor:
     max_detections: int | None = None
     pre_top_k: int | None = None
     clip: bool = True
+    min_height: float = 0.0
 
     def __call__(self, candidates: Candidates) -> list[Prediction]:
         """One dict per image: boxes [n, 4], scores [n] descending, labels [n], keypoints [n, K, 3]."""
@@ -46,10 +49,18 @@ class PostProcessor:
         if self.clip:
             limit = candidates.sizes.to(boxes).flip(1).repeat(1, 2)[image]  # [M, 4] width, height, width, height
             boxes = torch.minimum(boxes.clamp(min=0), limit)
+        if self.min_height > 0:
+            tall = self.tall(boxes, image, candidates.scales)
+            boxes, image, anchor, label = boxes[tall], image[tall], anchor[tall], label[tall]
         keypoints = None if candidates.keypoints is None else candidates.keypoints[image, anchor].float()
         scores = candidates.scores[image, anchor, label].float()
         kept = self.suppression(Detections(boxes, scores, image * classes + label, keypoints))
         return [self.collect(kept, kept.groups // classes == i, classes) for i in range(images)]
+
+    def tall(self, boxes: Tensor, image: Tensor, scales: Tensor | None) -> Tensor:
+        """bool [M]: which boxes are at least `min_height` high in the original of their image."""
+        heights = boxes[:, 3] - boxes[:, 1]
+        return heights >= self.min_height * (1.0 if scales is None else scales.to(boxes)[image, 1])
 
     def select(self, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Image, anchor and class of the candidates above the threshold, at most `pre_top_k` an image."""

@@ -37,11 +37,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def load_weights(module: nn.Module, path: Path, name: str) -> None:
-    """Load `path` into `module`; every tensor must find its place.
+    """Load `path` into `module`; every tensor must find its place. A module with a `load_file` of its own uses that.
 
     Raises:
         WeightsError: listing what is missing, unexpected or of another shape. The module is unchanged then.
     """
+    load_file = getattr(module, "load_file", None)
+    if load_file is not None:
+        load_file(path, name)
+        return
     state = read_weights(path)
     own = module.state_dict()
     problems = [f"missing {key} {tuple(own[key].shape)}" for key in own if key not in state]

@@ -1,4 +1,4 @@
-"""Heads: pyramid features in, one tuple (class logits, box deltas, keypoint deltas or None) of per-level lists out.
+"""Heads: pyramid features in, `HeadOutputs` out: maps by level of classes, boxes and what else it predicts.
 
 Every head lays channels out anchor-major: channel = anchor * values + value.
 """

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from bench.errors import ConfigError
+from bench.heads.outputs import HeadOutputs
 
 
 class BlazeHead(nn.Module):
@@ -56,10 +57,11 @@ class BlazeHead(nn.Module):
             else:
                 nn.init.constant_(parameter, -math.log((1 - prior) / prior) if name.startswith("classifiers") else 0.0)
 
-    def forward(self, features: list[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor] | None]:
+    def forward(self, features: list[Tensor]) -> HeadOutputs:
         """features [B, C, H, W] -> (logits [B, A*classes, H, W], boxes [B, A*4, H, W], keypoints [B, A*2K, H, W])."""
         logits = [conv(feature) for conv, feature in zip(self.classifiers, features, strict=True)]
         boxes = [conv(feature) for conv, feature in zip(self.boxes, features, strict=True)]
         if self.keypoints is None:
-            return logits, boxes, None
-        return logits, boxes, [conv(feature) for conv, feature in zip(self.keypoints, features, strict=True)]
+            return HeadOutputs(logits, boxes)
+        keypoints = [conv(feature) for conv, feature in zip(self.keypoints, features, strict=True)]
+        return HeadOutputs(logits, boxes, keypoints)

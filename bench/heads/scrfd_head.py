@@ -7,16 +7,12 @@ depthwise-separable towers (0.5 and 1 GF). The learnable scale multiplies the bo
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-HeadOutputs = tuple[list[Tensor], list[Tensor], list[Tensor] | None]
-
-
-def norm_layer(kind: Literal["batch", "group"], channels: int, groups: int) -> nn.Module:
-    return nn.GroupNorm(groups, channels) if kind == "group" else nn.BatchNorm2d(channels)
+from bench.heads.outputs import HeadOutputs
+from bench.norm import Norm, norm_layer
 
 
 class Tower(nn.Module):
@@ -31,7 +27,7 @@ class Tower(nn.Module):
         num_classes: int,
         num_keypoints: int,
         depthwise: bool,
-        norm: Literal["batch", "group"],
+        norm: Norm,
         groups: int,
         prior: float,
     ) -> None:
@@ -90,7 +86,7 @@ class SCRFDHead(nn.Module):
         num_classes: int = 1,
         num_keypoints: int = 0,
         depthwise: bool = False,
-        norm: Literal["batch", "group"] = "group",
+        norm: Norm = "group",
         groups: int = 16,
         shared: bool = True,
         scale: bool = True,
@@ -112,4 +108,4 @@ class SCRFDHead(nn.Module):
             bbox.append(deltas if self.scales is None else deltas * self.scales[level])
             if points is not None:
                 kps.append(points)
-        return cls, bbox, kps or None
+        return HeadOutputs(cls, bbox, kps or None)

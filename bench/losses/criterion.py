@@ -1,6 +1,6 @@
-"""The training criterion of every dense detector: assign, then a classification, a box and a keypoint loss.
+"""The training criterion of every dense detector: assign, then a classification, a box, a keypoint and an IoU loss.
 
-What differs between papers is handed in: the assigner, the coder, the three losses, how positives are weighted (`score`
+What differs between papers is handed in: the assigner, the coder, the losses, how positives are weighted (`score`
 as in Generalized Focal Loss, `uniform` as in SSD) and the divisor that goes with it.
 """
 
@@ -47,6 +47,10 @@ class KeypointLoss(Protocol):
     def __call__(self, predicted: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor: ...
 
 
+class IoULoss(Protocol):
+    def __call__(self, logits: Tensor, ious: Tensor) -> Tensor: ...
+
+
 @dataclass
 class Flat:
     """A head's outputs for a batch, flattened over levels in the order of the anchors."""
@@ -54,6 +58,7 @@ class Flat:
     logits: Tensor  # [B, N, C]
     deltas: Tensor  # [B, N, 4]
     keypoints: Tensor | None  # [B, N, 2K]
+    ious: Tensor | None = None  # [B, N] logits of the box's IoU
 
 
 @dataclass
@@ -81,6 +86,7 @@ def reduce_mean(value: Tensor) -> Tensor:
 class DenseCriterion:
     """
     Args:
+        kps_loss, iou_loss: take part where the head predicts what they are for.
         bbox_weighting: "score" weights positives with their detached class score and divides by the sum of these
             weights; "uniform" divides by the number of positives, an image without any counting as one.
         keypoint_map: for every keypoint of the detector, the labelled landmarks whose mean it is; an empty entry is
@@ -97,17 +103,17 @@ class DenseCriterion:
     kps_loss: KeypointLoss | None = None
     bbox_weighting: Literal["score", "uniform"] = "score"
     keypoint_map: Sequence[Sequence[int]] | None = None
+    iou_loss: IoULoss | None = None
 
     def __call__(self, flat: Flat, anchors: Anchors, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Losses by name ("loss_cls", "loss_bbox", "loss_kps"), scalars whose plain sum is trained."""
+        """Losses by name ("loss_cls", "loss_bbox", "loss_kps", "loss_iou"), scalars whose plain sum is trained."""
         positives, valid = self.match(anchors, targets, flat.logits.device)
         chosen = anchors.select(positives.anchor)
         deltas = flat.deltas[positives.image, positives.anchor].float()  # [P, 4]
         decoded = self.coder.decode(chosen, deltas)  # [P, 4]
 
-        quality = torch.ones_like(positives.boxes[:, 0])
-        if self.cls_loss.quality_targets:
-            quality = elementwise_iou(decoded.detach(), positives.boxes)
+        reached = elementwise_iou(decoded.detach(), positives.boxes)  # [P]
+        quality = reached if self.cls_loss.quality_targets else torch.ones_like(reached)
         wanted = torch.zeros_like(flat.logits, dtype=torch.float32)
         wanted[positives.image, positives.anchor, positives.labels] = quality
         count = reduce_mean(positives.per_image.clamp(min=1).sum().float()).clamp(min=1.0)
@@ -132,6 +138,10 @@ class DenseCriterion:
             mask = visible.repeat_interleave(2, dim=1)
             per_face = self.kps_loss(points, self.coder.encode_keypoints(chosen, aims), mask)
             losses["loss_kps"] = (per_face * weights).sum() / divisor
+
+        if self.iou_loss is not None and flat.ious is not None:
+            per_box = self.iou_loss(flat.ious[positives.image, positives.anchor].float(), reached)
+            losses["loss_iou"] = (per_box * weights).sum() / divisor
         return losses
 
     def match(self, anchors: Anchors, targets: Sequence[Target], device: torch.device) -> tuple[Positives, Tensor]:

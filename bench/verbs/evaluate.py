@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from bench.config import compose, instantiate
 from bench.cost.complexity import measure_complexity
 from bench.detectors.create import build_detector
+from bench.detectors.external import ExternalDetector
 from bench.detectors.prediction_files import read_predictions
 from bench.detectors.weights import file_sha256, load_weights
 from bench.errors import ConfigError
@@ -48,15 +49,18 @@ def evaluate_weights(config: DictConfig) -> list[Record]:
     started_at, clock = now(), time.perf_counter()
     detector = build_detector(config)
     sha256 = None
-    if config.weights is not None:
-        load_weights(detector, Path(config.weights), config.detector.name)
-        sha256 = file_sha256(Path(config.weights))
+    weights = config.weights or config.detector.model.get("path")  # an external detector may name its file itself
+    if weights is not None:
+        load_weights(detector, Path(weights), config.detector.name)
+        sha256 = file_sha256(Path(weights))
     else:
         log.warning("weights=null: evaluating %s with random weights", config.detector.name)
     data = build_data(config, config.protocol, "validate")
     evaluation = build_evaluation(data, config.protocol, postprocesses)
     metrics = run_evaluation(detector.eval(), data, evaluation, config)
-    complexity = measure_complexity(detector, tuple(config.protocol.input_size))
+    complexity = None
+    if not isinstance(detector, ExternalDetector):  # its operations run elsewhere, or depend on what it finds
+        complexity = measure_complexity(detector, tuple(config.protocol.input_size))
     records = []
     for postprocess in postprocesses:
         cell = weights_cell(config, postprocess, sha256)
@@ -78,7 +82,8 @@ def weights_cell(config: DictConfig, postprocess: DictConfig, sha256: str | None
     chosen.postprocess = postprocess
     chosen.schedule = "none"
     cell = make_cell(chosen, {"name": config.name} if config.name else {})
-    train_id = digest([cell.config["detector"]["model"], sha256 or "random"])
+    model = {key: value for key, value in cell.config["detector"]["model"].items() if key != "path"}
+    train_id = digest([model, sha256 or "random"])
     cell_id = digest([train_id, evaluation_identity(cell.config), without_images(cell.config["data"])])
     return Cell(cell.config, cell.labels, cell.seed, train_id, cell_id)
 

@@ -112,7 +112,7 @@ def test_bad_backbone(arguments: dict, message: str) -> None:
 def test_head_shapes_and_prior() -> None:
     head = BlazeHead((8, 12), (2, 6), num_classes=3, num_keypoints=5)
     features = [torch.zeros(2, 8, 4, 3), torch.zeros(2, 12, 2, 2)]
-    logits, boxes, keypoints = head(features)
+    logits, boxes, keypoints, _ = head(features)
     assert [tuple(level.shape) for level in logits] == [(2, 6, 4, 3), (2, 18, 2, 2)]
     assert [tuple(level.shape) for level in boxes] == [(2, 8, 4, 3), (2, 24, 2, 2)]
     assert [tuple(level.shape) for level in keypoints] == [(2, 20, 4, 3), (2, 60, 2, 2)]

@@ -165,6 +165,21 @@ def test_soft_nms_lowers_scores_and_sorts_again() -> None:
     assert found["scores"].tolist() == pytest.approx([0.9, 0.5, 0.8 * 0.1353353], rel=1e-5)
 
 
+def test_low_boxes_fall_before_they_suppress() -> None:
+    """Heights 10 and 8 in a doubled and in a halved image; the lower box scores more and covers the other."""
+    boxes = torch.tensor([[0.0, 0, 10, 10], [0, 0, 10, 8]]).expand(3, 2, 4)
+    scores = torch.tensor([0.8, 0.9]).view(1, 2, 1).expand(3, 2, 1)
+    image = candidates(boxes, scores)
+    image.scales = torch.tensor([[7.0, 2.0], [7.0, 0.5], [7.0, 1.0]])  # heights 5 and 4, 20 and 16, 10 and 8
+    found = PostProcessor(Nms(0.5), min_height=9.0)(image)
+    assert [x["scores"].tolist() for x in found] == [[], pytest.approx([0.9]), pytest.approx([0.8])]
+    image.scales = None
+    assert PostProcessor(Nms(0.5), min_height=9.0)(image)[0]["scores"].tolist() == pytest.approx([0.8])
+    assert PostProcessor(Nms(0.5), min_height=8.0)(image)[0]["scores"].tolist() == pytest.approx([0.9])  # not strict
+    outside = candidates(boxes, scores, size=(7, 100))  # clipped first
+    assert not any(len(x["scores"]) for x in PostProcessor(Nms(0.5), min_height=9.0)(outside))
+
+
 def test_half_precision_comes_out_as_float() -> None:
     found = PostProcessor(Nms(0.5))(candidates(spread(2).half(), torch.full((1, 2, 1), 0.5).half()))[0]
     assert found["boxes"].dtype == found["scores"].dtype == torch.float32

@@ -64,6 +64,16 @@ def test_cosine() -> None:
     assert found == pytest.approx([0.1, 0.55, 0.5, 0.5 * (1 + math.cos(0.75 * math.pi)), 0, 0])
 
 
+def test_tinaface_restarts() -> None:
+    """21 periods of 30 epochs, from the full rate towards a hundredth, constant within an epoch."""
+    tinaface, per_epoch = published("tinaface"), 1073
+    total = tinaface.epochs * per_epoch
+    low, middle = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 29 / 30)), 0.01 + 0.99 * 0.5
+    steps = [0, 250, 500, per_epoch - 1, 15 * per_epoch, 16 * per_epoch - 1, 29 * per_epoch, 30 * per_epoch, total - 1]
+    found = [tinaface.factor(step, total) for step in steps]
+    assert found == pytest.approx([0.1, 0.55, 1, 1, middle, middle, low, 1, low])
+
+
 @pytest.mark.parametrize(("batches", "rate"), [(1, 0.025), (4, 0.1), (8, 0.2)])
 def test_the_rate_follows_the_batch(batches: int, rate: float) -> None:
     optimizer, schedule = recipe().build([nn.Parameter(torch.zeros(1))], 10, batches)

@@ -22,7 +22,7 @@ def parameters(module: nn.Module) -> int:
 
 
 def test_shapes() -> None:
-    cls, bbox, kps = head(num_classes=3, num_keypoints=5)(maps())
+    cls, bbox, kps, _ = head(num_classes=3, num_keypoints=5)(maps())
     sizes = [(8, 12), (4, 6), (2, 3)]
     assert [tuple(x.shape) for x in cls] == [(2, 6, *size) for size in sizes]
     assert [tuple(x.shape) for x in bbox] == [(2, 8, *size) for size in sizes]
@@ -110,7 +110,7 @@ def test_class_box_and_keypoints_share_the_tower() -> None:
     module = head(num_keypoints=5, scale=False)
     nn.init.zeros_(module.towers[0].layers[-3].weight)  # type: ignore[arg-type, index, union-attr]
     nn.init.zeros_(module.towers[0].layers[-2].bias)  # type: ignore[arg-type, index, union-attr]
-    cls, bbox, kps = module(maps())
+    cls, bbox, kps, _ = module(maps())
     assert kps is not None
     assert not bool(bbox[0].any())
     assert not bool(kps[0].any())
@@ -122,7 +122,7 @@ def test_batched_equals_single() -> None:
     together = module(maps(batch=3))
     for image in range(3):
         alone = module([x[image : image + 1] for x in maps(batch=3)])
-        for part, single in zip(together, alone, strict=True):
+        for part, single in zip(together[:3], alone[:3], strict=True):
             assert part is not None
             assert single is not None
             for level, one in zip(part, single, strict=True):

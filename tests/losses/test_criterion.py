@@ -14,6 +14,7 @@ from bench.losses import criterion as module
 from bench.losses.boxes import DIoULoss, SmoothL1Loss
 from bench.losses.criterion import DenseCriterion, Flat, reduce_mean
 from bench.losses.hard_negative_bce import HardNegativeBCE
+from bench.losses.iou_branch import IoUBranchLoss
 from bench.losses.quality_focal import QualityFocalLoss
 
 LN2, LN3 = math.log(2), math.log(3)
@@ -243,3 +244,24 @@ def test_divisors_are_means_over_processes(monkeypatch: pytest.MonkeyPatch) -> N
     own = torch.tensor(5.0)
     assert float(reduce_mean(own)) == 4.0
     assert float(own) == 5.0
+
+
+def test_iou_branch_learns_the_iou_of_the_box_it_stands_beside() -> None:
+    """Anchor 3 reaches IoU 1/3 with its face, anchor 0 reaches 1; boxes get no gradient."""
+    uniform = replace(
+        scrfd([-1, -1, -1, 0], [0, -1, -1, -1]), bbox_weighting="uniform", iou_loss=IoUBranchLoss(weight=3.0)
+    )
+    outputs = flat(2)
+    assert "loss_iou" not in uniform(outputs, ANCHORS, [target(FIRST), target(SECOND)])
+    uniform = replace(uniform, assigner=Answers([[-1, -1, -1, 0], [0, -1, -1, -1]]))
+    outputs = flat(2)
+    outputs.ious = torch.tensor([[9.0, 9, 9, 0], [LN3, 9, 9, 9]], requires_grad=True)
+    loss = uniform(outputs, ANCHORS, [target(FIRST), target(SECOND)])["loss_iou"]
+    assert value(loss) == pytest.approx(3 * (LN2 + math.log(4 / 3)) / 2)
+    loss.backward()
+    assert outputs.deltas.grad is None
+    assert outputs.ious.grad is not None
+    # sigmoid minus target, times weight over count
+    assert outputs.ious.grad.flatten().tolist() == pytest.approx(
+        [0, 0, 0, 1.5 * (1 / 2 - 1 / 3), 1.5 * (3 / 4 - 1), 0, 0, 0]
+    )

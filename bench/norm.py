@@ -1,0 +1,18 @@
+"""Normalisation by name, for every part whose papers use batch norm here and group norm there."""
+
+from typing import Literal
+
+from torch import nn
+
+Norm = Literal["batch", "group"]
+
+
+def norm_layer(kind: Norm, channels: int, groups: int = 32) -> nn.Module:
+    """Batch norm, or group norm with `groups` groups."""
+    return nn.GroupNorm(groups, channels) if kind == "group" else nn.BatchNorm2d(channels)
+
+
+def conv_norm(inputs: int, outputs: int, kernel: int, norm: Norm, groups: int = 32, stride: int = 1) -> nn.Sequential:
+    """A padded convolution without bias, and its norm; no activation."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return nn.Sequential(convolution, norm_layer(norm, outputs, groups))

@@ -1,0 +1,1 @@
+"""Published checkpoints into our modules, and our weights out: safetensors and ONNX."""
