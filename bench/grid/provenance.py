@@ -1,5 +1,6 @@
 """Where a number comes from: commit, versions, machine."""
 
+import os
 import platform
 import re
 import shlex
@@ -50,9 +51,12 @@ def package_versions() -> dict[str, str]:
 
 def command() -> str:
     """The command line without the path of the program and without absolute paths, which are nobody else's business."""
+    given = os.environ.get("BENCH_COMMAND")  # the grid's, in the processes that it starts
+    if given:
+        return given
     program = Path(sys.argv[0] if sys.argv else "python")
     name = program.parent.name if program.stem == "__main__" else program.stem  # `python -m bench` is `bench`
-    return shlex.join([name, *(anonymous(word) for word in sys.argv[1:])])
+    return " ".join([name, *(shlex.quote(anonymous(word)) for word in sys.argv[1:])])
 
 
 # A folder that starts with a slash, with `~` or with `..`, at the start of a word or of a value within it.

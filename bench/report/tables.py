@@ -34,13 +34,23 @@ class Table:
 
 
 def leaderboard_table(board: Board) -> Table:
-    """The board for people: columns that no row fills are left out, latency is the median alone.
+    """The board for people: columns that no row fills and training losses are left out, latency is the median alone.
 
     Schedule and weights always have a column, since they decide what a number is worth.
     """
     rows = tuple(_cells(row) for row in board.rows)
     medians = [key for key in board.speeds if key.endswith("_p50")]
-    keys = ["rank", "detector", "ablations", "postprocess", "settings", "schedule", "weights", *board.metrics, *COST]
+    keys = [
+        "rank",
+        "detector",
+        "ablations",
+        "postprocess",
+        "settings",
+        "schedule",
+        "weights",
+        *evaluated(board.metrics),
+    ]
+    keys += COST
     keys += ["cost/input_size", *medians, *(["device"] if medians else []), "train_set"]
     always = {"rank", "detector", "schedule", "weights"}
     shared = {key: text for key in SHAREABLE if key in keys and (text := _shared_text(rows, key))}
@@ -49,12 +59,17 @@ def leaderboard_table(board: Board) -> Table:
     return Table(tuple(column_of(key) for key in kept), rows, told)
 
 
+def evaluated(keys: Iterable[str]) -> list[str]:
+    """Without the losses of the training: those of different criteria do not compare, and the CSV has them."""
+    return [key for key in keys if not key.startswith("train/")]
+
+
 def ablation_table(comparisons: Iterable[Comparison]) -> Table:
     """One row per pair: the change of the axis and the difference of every metric, and of the cost where it changes."""
     pairs = list(comparisons)
     keys = in_order(key for pair in pairs for key in pair.deltas)
     changed = {key for pair in pairs for key in COST if key in pair.deltas and pair.deltas[key].mean != 0}
-    measured = [key for key in keys if key not in COST] + [key for key in COST if key in changed]
+    measured = [key for key in evaluated(keys) if key not in COST] + [key for key in COST if key in changed]
     leading = tuple(column_of(key) for key in ("axis", "change", "detector", "others", "seeds"))
     rows = tuple(_comparison_cells(pair) for pair in pairs)
     return Table((*leading, *(difference_of(column_of(key)) for key in measured)), rows)

@@ -221,7 +221,7 @@ def test_two_images_are_learned_by_heart(name: str) -> None:
     torch.manual_seed(0)
     detector = trainable(name).train()
     images, targets = drawn_faces()
-    optimizer = torch.optim.Adam(detector.parameters(), lr=5e-3)
+    optimizer = torch.optim.Adam(detector.parameters(), lr=3e-3)
     decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02, total_iters=150)  # lets norms catch up at the end
     batch = detector.prepare(images)[0]
     history = []
