@@ -7,7 +7,9 @@ stride 2.
 
 from collections.abc import Sequence
 
-from torch import Tensor, nn
+from torch import nn
+
+from bench.backbones.stages import FourStages, build_stages, kaiming
 
 
 def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -22,15 +24,13 @@ def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-class MobileNetV1(nn.Module):
-    """Four stages C2..C5 at strides 4, 8, 16, 32.
+class MobileNetV1(FourStages):
+    """Four stages of separable blocks, trained from scratch.
 
     Args:
         depths: blocks of each of the four stages.
         widths: six widths: the stem's two, then one per stage.
     """
-
-    strides = (4, 8, 16, 32)
 
     def __init__(self, depths: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
@@ -41,27 +41,6 @@ class MobileNetV1(nn.Module):
             nn.ReLU(),
             separable(first, second),
         )
-        stages, inputs = [], second
-        for depth, width in zip(depths, stage_widths, strict=True):
-            blocks = [separable(inputs, width, stride=2)]
-            blocks += [separable(width, width) for _ in range(depth - 1)]
-            stages.append(nn.Sequential(*blocks))
-            inputs = width
-        self.c2, self.c3, self.c4, self.c5 = stages
+        self.c2, self.c3, self.c4, self.c5 = build_stages(separable, second, depths, stage_widths, (2, 2, 2, 2))
         self.out_channels = tuple(stage_widths)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def components(self) -> dict[str, nn.Module]:
-        return {"stem": self.stem, "c2": self.c2, "c3": self.c3, "c4": self.c4, "c5": self.c5}
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """images [B, 3, H, W] -> four maps [B, C, H / stride, W / stride]."""
-        features = [self.c2(self.stem(images))]
-        for stage in (self.c3, self.c4, self.c5):
-            features.append(stage(features[-1]))
-        return features
+        kaiming(self)

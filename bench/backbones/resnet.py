@@ -11,15 +11,16 @@ from typing import Any
 
 import timm
 from timm.layers.norm import GroupNorm
-from torch import Tensor, nn
+from torch import nn
 
 from bench.backbones.deformable import DeformableConv
+from bench.backbones.stages import FourStages
 from bench.errors import ConfigError, WeightsError
 from bench.norm import Norm
 
 
-class ResNet(nn.Module):
-    """Four stages C2..C5 at strides 4, 8, 16, 32.
+class ResNet(FourStages):
+    """Four stages of bottlenecks.
 
     Args:
         model: timm's name, a ResNet of bottlenecks ("resnet50", "resnet50.tv_in1k").
@@ -27,8 +28,6 @@ class ResNet(nn.Module):
         deformable: stages ("c2".."c5") whose 3x3 convolutions are deformable.
         pretrained: fetch timm's weights for `model`; False initialises at random.
     """
-
-    strides = (4, 8, 16, 32)
 
     def __init__(
         self,
@@ -51,16 +50,6 @@ class ResNet(nn.Module):
         for stage in deformable:
             for block in getattr(self, stage):
                 block.conv2 = DeformableConv(block.conv2)
-
-    def components(self) -> dict[str, nn.Module]:
-        return {"stem": self.stem, "c2": self.c2, "c3": self.c3, "c4": self.c4, "c5": self.c5}
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """images [B, 3, H, W] -> four maps [B, C, H / stride, W / stride]."""
-        features = [self.c2(self.stem(images))]
-        for stage in (self.c3, self.c4, self.c5):
-            features.append(stage(features[-1]))
-        return features
 
 
 def load_pretrained(network: nn.Module, model: str) -> None:

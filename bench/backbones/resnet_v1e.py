@@ -11,6 +11,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from bench.backbones.stages import FourStages, build_stages, kaiming
+
 
 def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
     """A padded convolution without bias, and its batch norm."""
@@ -66,8 +68,8 @@ class Bottleneck(nn.Module):
 BLOCKS: dict[str, type[BasicBlock] | type[Bottleneck]] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
-class ResNetV1e(nn.Module):
-    """Four stages C2..C5 at strides 4, 8, 16, 32, trained from scratch.
+class ResNetV1e(FourStages):
+    """Four stages of residual blocks, trained from scratch.
 
     Args:
         block: "basic" or "bottleneck".
@@ -75,8 +77,6 @@ class ResNetV1e(nn.Module):
         widths: width of each stage, before the bottleneck's expansion.
         stem_width: channels that leave the stem; the first stage's width if None.
     """
-
-    strides = (4, 8, 16, 32)
 
     def __init__(
         self,
@@ -98,29 +98,12 @@ class ResNetV1e(nn.Module):
             nn.MaxPool2d(2, 2),
         )
         self.out_channels = tuple(width * kind.expansion for width in widths)
-        stages, inputs = [], stem
-        for index, (depth, width) in enumerate(zip(depths, widths, strict=True)):
-            blocks = [kind(inputs, width, stride=1 if index == 0 else 2)]
-            inputs = width * kind.expansion
-            blocks += [kind(inputs, width) for _ in range(depth - 1)]
-            stages.append(nn.Sequential(*blocks))
-        self.c2, self.c3, self.c4, self.c5 = stages
+        self.c2, self.c3, self.c4, self.c5 = build_stages(kind, stem, depths, widths, (1, 2, 2, 2), kind.expansion)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Kaiming for convolutions; the last norm of every residual branch starts at zero."""
+        kaiming(self)
         for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, BasicBlock | Bottleneck):
+            if isinstance(module, BasicBlock | Bottleneck):
                 nn.init.zeros_(module.body[-1].weight)  # type: ignore[arg-type]
-
-    def components(self) -> dict[str, nn.Module]:
-        return {"stem": self.stem, "c2": self.c2, "c3": self.c3, "c4": self.c4, "c5": self.c5}
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """images [B, 3, H, W] -> four maps [B, C, H / stride, W / stride]."""
-        features = [self.c2(self.stem(images))]
-        for stage in (self.c3, self.c4, self.c5):
-            features.append(stage(features[-1]))
-        return features

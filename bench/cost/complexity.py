@@ -6,8 +6,8 @@ biases, batch norm (2 per element) and ReLU (1 per element), about 1.3 % at 2.5 
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any, Protocol, cast
@@ -39,7 +39,8 @@ class Complexity:
     """Cost of one image; both splits sum exactly to their totals.
 
     `norm_elements` is the number of elements that pass through normalisation layers, which `macs` leaves out.
-    Work or parameters outside every component appear under "other", which is absent when there are none.
+    Work or parameters outside every component appear under "other", which is absent when there are none. Where an image
+    is seen in several `views`, the operations are the sum over them, and `input_size` is that of the largest.
     """
 
     input_size: tuple[int, int]  # (H, W)
@@ -48,10 +49,27 @@ class Complexity:
     params_by_component: dict[str, int]
     macs_by_component: dict[str, int]
     norm_elements: int
+    views: tuple[tuple[int, int], ...] = ()  # (H, W) each
 
     @property
     def flops(self) -> int:
         return 2 * self.macs
+
+    def counts(self) -> dict[str, Any]:
+        """What a record keeps of it as its cost, and `bench profile` tells, under the names that both use."""
+        return {
+            "input_size": self.input_size,
+            "params": self.params,
+            "macs": self.macs,
+            "flops": self.flops,
+            "params_by_component": self.params_by_component,
+            "macs_by_component": self.macs_by_component,
+            "views": self.views,
+        }
+
+    def macs_of(self, components: Sequence[str]) -> int | None:
+        """Of several components together, the backbone's say; None for none."""
+        return sum(self.macs_by_component[name] for name in components) if components else None
 
     def metrics(self) -> dict[str, float]:
         """Flat record keys: `model/params`, `model/gmacs`, `model/gflops` and `.._<component>` for the split."""
@@ -90,6 +108,21 @@ def measure_complexity(detector: nn.Module, input_size: tuple[int, int]) -> Comp
         params_by_component=_in_order(params, components),
         macs_by_component=_in_order(macs, components),
         norm_elements=norm_elements,
+    )
+
+
+def summed(views: Sequence[Complexity]) -> Complexity:
+    """One detector's cost of an image that it sees in several views."""
+    largest = max(views, key=lambda view: prod(view.input_size))
+    macs: Counter[str] = Counter()
+    for view in views:
+        macs.update(view.macs_by_component)
+    return replace(
+        largest,
+        macs=sum(view.macs for view in views),
+        macs_by_component={name: macs[name] for name in largest.macs_by_component},
+        norm_elements=sum(view.norm_elements for view in views),
+        views=tuple(view.input_size for view in views),
     )
 
 

@@ -10,11 +10,12 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from bench.detectors.evaluation import Evaluation
+from bench.detectors.multi_scale import Images as Images
+from bench.detectors.multi_scale import View, by_size, picked, propose
 from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
 from bench.detectors.recipe import Recipe
 from bench.errors import ImageError
 
-Images = Tensor | Sequence[Tensor]
 Batch = Mapping[str, Any]
 
 
@@ -94,14 +95,27 @@ class Detector(pl.LightningModule):
         return ((images.to(self.mean.device).float() - self.mean) / self.std).to(self.mean.dtype)
 
     def raw(self, images: Images, pad_to: tuple[int, int] | None = None) -> Candidates:
-        """Candidates before suppression, for images uint8 [3, H, W] each."""
+        """Candidates before suppression, for images uint8 [3, H, W] each, padded to the largest of them."""
         batch, sizes = self.prepare(images, pad_to)
         return self.candidates(self(batch), sizes)
 
     @torch.no_grad()
-    def predict(self, images: Images, pad_to: tuple[int, int] | None = None) -> list[Prediction]:
-        """One dict per image, in its own pixels: boxes [n, 4], scores [n], labels [n], keypoints [n, K, 3]."""
-        return self.postprocess(self.raw(images, pad_to))
+    def predict(
+        self, images: Images, pad_to: tuple[int, int] | None = None, views: Sequence[View] = ()
+    ) -> list[Prediction]:
+        """One dict per image, in its own pixels: boxes [n, 4], scores [n], labels [n], keypoints [n, K, 3].
+
+        Without `pad_to`, images of different sizes do not share a forward pass: none depends on its neighbors.
+
+        Args:
+            views: of multi-scale testing; none: the images as they are.
+        """
+        check_images(images)
+        found: dict[int, Prediction] = {}
+        for index in by_size(images, pad_to, views):
+            candidates = propose(self.raw, picked(images, index), pad_to, views)
+            found.update(zip(index, self.postprocess(candidates), strict=True))
+        return [found[i] for i in range(len(images))]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         images, _ = self.prepare(batch["images"])
@@ -116,7 +130,16 @@ class Detector(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         evaluation = self.required_evaluation()
-        evaluation.update(self.raw(batch["images"], evaluation.pad_to), batch["targets"])
+        images, targets = batch["images"], batch["targets"]
+        for index in by_size(images, evaluation.pad_to, evaluation.views):
+            found = propose(self.raw, picked(images, index), evaluation.pad_to, evaluation.views)
+            evaluation.update(found, [targets[i] for i in index])
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's hook: images that views resize first stay where they are, and follow view by view."""
+        if self.evaluation is not None and self.evaluation.views and not self.training:
+            return batch
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_validation_epoch_end(self) -> None:
         metrics = self.required_evaluation().compute()

@@ -40,9 +40,7 @@ def create_detector(
         ConfigError: an unknown name, or an override that the YAML does not have.
         WeightsError: weights of another detector.
     """
-    if name not in list_detectors() + list_detectors(f"{EXTERNAL}*"):
-        close = list_detectors(f"*{name.split('_')[0]}*")
-        raise ConfigError(f"no detector `{name}`; there are {', '.join(close or list_detectors())}")
+    check_name(name)
     config = compose("model", [f"detector={name}", f"postprocess={postprocess}", f"protocol={protocol}"])
     if overrides:
         known = config.detector.model
@@ -54,6 +52,13 @@ def create_detector(
     if weights is not None:
         load_weights(detector, Path(weights), name)
     return detector.eval()
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError, with the names that come near, unless there is such a detector."""
+    if name not in list_detectors() + list_detectors(f"{EXTERNAL}*"):
+        close = list_detectors(f"*{name.split('_')[0]}*")
+        raise ConfigError(f"no detector `{name}`; there are {', '.join(close or list_detectors())}")
 
 
 def build_detector(config: DictConfig, with_recipe: bool = False) -> Detector:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torchmetrics import Metric
 
+from bench.detectors.multi_scale import View
 from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
 
 
@@ -17,12 +18,14 @@ class Evaluation:
         postprocessors: by the name under which their metrics are reported.
         metrics: an evaluator for each of them.
         pad_to: (height, width) of the padded input, None pads to the detector's divisor.
+        views: of multi-scale testing; none: the detector looks at the images as they are.
         predictions: by post-processor and image id, in the pixels of the original image; kept until the next reset.
     """
 
     postprocessors: Mapping[str, PostProcessor]
     metrics: Mapping[str, Metric]
     pad_to: tuple[int, int] | None = None
+    views: Sequence[View] = ()
     predictions: dict[str, dict[Any, Prediction]] = field(default_factory=dict)
 
     def update(self, candidates: Candidates, targets: Sequence[Mapping[str, Any]]) -> None:

@@ -8,9 +8,11 @@ import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
 from bench.config import compose, instantiate
+from bench.cost.complexity import Complexity, measure_complexity, summed
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector
 from bench.detectors.evaluation import Evaluation
+from bench.detectors.multi_scale import View
 from bench.errors import ConfigError
 from bench.grid.cells import Cell
 
@@ -53,7 +55,41 @@ def build_evaluation(data: EvaluationData, protocol: DictConfig, postprocesses: 
         {str(node.name): instantiate(node.processor) for node in postprocesses},
         {name: instantiate(protocol.evaluator, **data.ground_truth) for name in names},
         None if protocol.pad_to is None else (int(protocol.pad_to[0]), int(protocol.pad_to[1])),
+        build_views(protocol),
     )
+
+
+def build_views(protocol: DictConfig) -> tuple[View, ...]:
+    """What a multi-scale protocol looks at; none for the others, whose data module resizes.
+
+    Raises:
+        ConfigError: a view that lacks something, or whose resizing rule takes no image alone.
+    """
+    views = []
+    for node in protocol.get("views") or ():
+        missing = sorted({"resize", "flip", "input_size"} - set(node))
+        if missing:
+            raise ConfigError(
+                f"expected resize, flip and input_size in every view of {protocol.name}, found no {missing}"
+            )
+        rule = instantiate(node.resize)
+        if not hasattr(rule, "pixels"):
+            raise ConfigError(
+                f"expected resizing rules of views to have a method `pixels`, found {type(rule).__name__}; "
+                "derive it from data_modules.transforms.resize.ResizeRule"
+            )
+        swaps = [list(order) for order in protocol.get("keypoint_swaps") or ()]
+        views.append(View(rule, bool(node.flip), swaps))
+    return tuple(views)
+
+
+def measure_cost(detector: Detector, protocol: DictConfig) -> Complexity:
+    """What one image costs under a protocol: a pass at its input size, or the sum over its views, each at its own."""
+    sizes = [(int(node.input_size[0]), int(node.input_size[1])) for node in protocol.get("views") or ()]
+    if not sizes:
+        return measure_complexity(detector, (int(protocol.input_size[0]), int(protocol.input_size[1])))
+    counted = {size: measure_complexity(detector, size) for size in dict.fromkeys(sizes)}
+    return summed([counted[size] for size in sizes])
 
 
 def validation_protocol(config: DictConfig) -> tuple[DictConfig, DictConfig]:

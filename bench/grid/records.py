@@ -30,14 +30,7 @@ def protocol_of(config: Mapping[str, Any]) -> Protocol:
 
 
 def cost_of(complexity: Complexity) -> Cost:
-    return Cost(
-        input_size=complexity.input_size,
-        params=complexity.params,
-        macs=complexity.macs,
-        flops=complexity.flops,
-        params_by_component=complexity.params_by_component,
-        macs_by_component=complexity.macs_by_component,
-    )
+    return Cost(**complexity.counts())
 
 
 def device_of(config: Mapping[str, Any]) -> str:

@@ -15,11 +15,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from bench.cost.complexity import Complexity, measure_complexity
+from bench.cost.complexity import Complexity
 from bench.detectors.base import Detector
 from bench.detectors.weights import load_weights
 from bench.grid import loggers
-from bench.grid.build import as_config, build_data, build_evaluation, build_trainer, build_training
+from bench.grid.build import as_config, build_data, build_evaluation, build_trainer, build_training, measure_cost
 from bench.grid.callbacks import DivergedError, RememberLosses, ReportProgress, StopOnDivergence
 from bench.grid.cells import Cell, digest
 from bench.grid.pictures import save_pictures
@@ -135,7 +135,7 @@ def evaluate_cells(cells: Sequence[Cell], training: Training, workspace: Workspa
     data = build_data(config, config.protocol, "validate")
     evaluation = build_evaluation(data, config.protocol, [as_config(cell.config).postprocess for cell in cells])
     metrics = run_evaluation(training.detector, data, evaluation, config)
-    complexity = measure_complexity(training.detector, tuple(config.protocol.input_size))
+    complexity = measure_cost(training.detector, config.protocol)
     results = []
     for cell in cells:
         name = cell.config["postprocess"]["name"]
@@ -151,9 +151,9 @@ def evaluate_cells(cells: Sequence[Cell], training: Training, workspace: Workspa
 def model_metrics(detector: Detector, complexity: Complexity) -> dict[str, float]:
     """The cost under the metric keys of W&B, with the backbone's share where there is a backbone."""
     metrics = complexity.metrics()
-    backbone = detector.backbone_components()
-    if backbone:
-        metrics["model/gmacs_backbone"] = sum(complexity.macs_by_component[name] for name in backbone) / 1e9
+    backbone = complexity.macs_of(detector.backbone_components())
+    if backbone is not None:
+        metrics["model/gmacs_backbone"] = backbone / 1e9
     return metrics
 
 

@@ -44,8 +44,8 @@ COLUMNS: dict[str, Column] = {
         Column(
             "cost/macs",
             "GMACs",
-            "Multiply-accumulate operations of one forward pass at the input size, in billions; the column that the "
-            "SCRFD and EfficientDet papers call FLOPs.",
+            "Multiply-accumulate operations of one forward pass at the input size (where there are several views, of "
+            "all passes), in billions; the column that the SCRFD and EfficientDet papers call FLOPs.",
             "giga",
             True,
         ),
@@ -55,9 +55,16 @@ COLUMNS: dict[str, Column] = {
         Column("status", "Status", "How the run ended: failed, diverged, timeout, interrupted."),
         Column("seed", "Seed", "Seed of the run.", "count"),
         Column("error", "Error", "First line of the error."),
-        Column("axis", "Axis", "The one thing in which the two rows compared differ."),
+        Column("axis", "Axis", "What alone sets the two rows apart; it may name their detectors."),
         Column("change", "Change", "Labels of the axis, from → to; default: the row does not set the axis."),
         Column("others", "Held fixed", "The other ablations, the same on both sides."),
+        Column("method", "Published as", "Name of the method in the source of the published figures."),
+        Column("backbone", "Backbone", "Backbone as the source names it."),
+        Column("reasons", "What differs", "What the record says is otherwise than published; there may be more."),
+        Column("latency", "Latency (ms)", "Latency as published, in milliseconds.", "milliseconds", True),
+        Column("published_device", "Published on", "Device of the published latency."),
+        Column("source", "Source", "Where the figures were published."),
+        Column("note", "Note", "What is known about the published figure."),
     )
 }
 
@@ -96,13 +103,30 @@ def _speed_column(key: str) -> Column:
     )
 
 
-def difference_of(column: Column) -> Column:
-    """The column that holds differences of `column`."""
-    definition = f"Difference of {column.title}, second label minus first."
-    return Column(f"delta:{column.key}", f"Δ {column.title}", definition, column.kind, column.lower_is_better, True)
+def difference_of(column: Column, title: str | None = None) -> Column:
+    """The column that holds differences of `column`, second minus first."""
+    title = f"Δ {column.title}" if title is None else title
+    definition = f"Difference of {column.title}, second minus first."
+    return Column(f"delta:{column.key}", title, definition, column.kind, column.lower_is_better, True)
+
+
+def reported_of(column: Column) -> Column:
+    """The column that holds published values of `column`, to stand right after it."""
+    definition = f"{column.title} as published."
+    return Column(f"reported:{column.key}", "reported", definition, column.kind, column.lower_is_better)
+
+
+def ratio_of(column: Column) -> Column:
+    """The column that holds (measured - reported) / reported of `column`, in %."""
+    return Column(f"ratio:{column.key}", "Δ (%)", f"Difference of {column.title}, in %.", "fraction", signed=True)
 
 
 def in_order(keys: Iterable[str]) -> list[str]:
     """The keys, once each: those of COLUMNS in its order, then the rest by name."""
     places = {key: place for place, key in enumerate(COLUMNS)}
     return sorted(set(keys), key=lambda key: (places.get(key, len(places)), key))
+
+
+def evaluated(keys: Iterable[str]) -> list[str]:
+    """Without the losses of the training: those of different criteria do not compare, and the CSV has them."""
+    return [key for key in keys if not key.startswith("train/")]

@@ -1,16 +1,19 @@
-"""Figures for papers, drawn by matplotlib without a display: the Pareto plot, and AP by object size or difficulty."""
+"""Figures for papers, drawn by matplotlib without a display: the Pareto plot, AP by object size, pairs of ideas."""
 
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from bench.report.board_report import BoardReport
 from bench.report.columns import column_of
 from bench.report.formatting import SCALE
+from bench.report.interaction_figure import interaction_figure
 from bench.report.label_placement import Box, anchor_of, place_labels
 from bench.report.leaderboard import Board
 from bench.report.matplotlib_style import new_figure, save_figure
-from bench.report.pareto import Point, pareto_points
+from bench.report.pareto import Point, pareto_points, short_name
 from bench.report.plot_style import PALETTE, log_ticks, styles_of
+from bench.report.slots import slots_of
 
 MATPLOTLIB_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
 ALIGNMENT = {"start": "left", "end": "right", "middle": "center"}
@@ -18,10 +21,12 @@ SUBSETS = (("val/AP_easy", "val/AP_medium", "val/AP_hard"), ("val/APs", "val/APm
 MAX_CURVES = 8
 
 
-def draw_figures(board: Board, folder: Path) -> list[Path]:
+def draw_figures(report: BoardReport, folder: Path) -> list[Path]:
     """Write what the board has data for, as PNG and SVG, into the folder; returns the paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    board = report.board
     figures = {"pareto": pareto_figure(board), "subsets": subsets_figure(board)}
+    figures |= {crossing.figure_name: interaction_figure(crossing) for crossing in report.crossings}
     paths = []
     for name, figure in figures.items():
         if figure is not None:
@@ -68,11 +73,12 @@ def subsets_figure(board: Board) -> Figure | None:
     if keys is None:
         return None
     rows = [row for row in board.rows if all(key in row.values for key in keys)][:MAX_CURVES]
+    slots = slots_of(board)
     figure, (axes,) = new_figure(board.title)
     for place, row in enumerate(rows):
         means = [row.values[key].mean * 100 for key in keys]
         errors = [(row.values[key].std or 0.0) * 100 for key in keys]
-        name = " ".join(filter(None, (row.detector, row.labels["postprocess"], row.ablations)))
+        name = short_name(row, board.rows, slots)
         axes.errorbar(range(len(keys)), means, errors, marker="o", color=PALETTE[place], capsize=3, label=name)
     axes.set_xticks(range(len(keys)), [column_of(key).title for key in keys])
     axes.set_ylabel("AP (%)")

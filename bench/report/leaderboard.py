@@ -8,7 +8,7 @@ hash is part of the row's key, so that runs which differ in something no label n
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bench.report.columns import column_of, in_order
@@ -170,13 +170,14 @@ def _build_board(title: str, slug: str, records: list[Record], primary: Sequence
     return Board(title, slug, chosen, _rank(_with_settings(rows), chosen), failures)
 
 
-def labels_key(record: Record, without: str | None = None) -> tuple[str, ...]:
-    """All that a table shows of a row's identity, leaving out the axis `without`."""
+def labels_key(record: Record, without: Collection[str] = (), detector: bool = True) -> tuple[str, ...]:
+    """All that a table shows of a row's identity, leaving out the axes `without`, and the detector on demand."""
     labels = {"postprocess": record.protocol.postprocess} | record.ablations
     provenance = record.provenance
-    shown = {axis: label for axis, label in labels.items() if axis != without}
+    shown = {axis: label for axis, label in labels.items() if axis not in without}
     train_set = json.dumps(provenance.train_dataset, sort_keys=True)
-    return record.detector, json.dumps(shown, sort_keys=True), provenance.schedule, provenance.weights, train_set
+    name = record.detector if detector else ""
+    return name, json.dumps(shown, sort_keys=True), provenance.schedule, provenance.weights, train_set
 
 
 def _build_row(records: list[Record], ambiguous: bool) -> Row:

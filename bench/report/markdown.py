@@ -1,28 +1,50 @@
 """The leaderboards as Markdown: the whole document, and the short form for a README."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from bench.report.ablations import compare_axes
-from bench.report.columns import STATISTICS, column_of, in_order
+from bench.report.ablations import in_words
+from bench.report.board_report import BoardReport
+from bench.report.columns import STATISTICS
 from bench.report.formatting import format_cell
+from bench.report.interaction_tables import ONE_SEED, Crossing, corner_table, effect_table
+from bench.report.interactions import Interaction
 from bench.report.leaderboard import Board
-from bench.report.tables import Table, ablation_table, failure_table, leaderboard_table
+from bench.report.reported import Source
+from bench.report.reported_tables import (
+    BESIDE,
+    COST_NOTE,
+    UNMEASURED,
+    beside_table,
+    cost_table,
+    sources_of,
+    unmeasured_table,
+)
+from bench.report.tables import Table, ablation_table, definitions_of, failure_table, leaderboard_table
 
 DIRTY = "† measured from a working tree with uncommitted changes."
 
 
-def markdown_document(boards: Sequence[Board]) -> str:
-    """Every board with its failures and ablations, then the definition of every column."""
+def markdown_document(reports: Sequence[BoardReport]) -> str:
+    """Every board with all that is published about it, then the definition of every column."""
     parts = ["# Leaderboards\n"]
     tables: list[Table] = []
-    for board in boards:
-        parts.append(markdown_board(board, heading="##"))
-        tables.append(leaderboard_table(board))
-        comparisons = compare_axes(board)
-        if comparisons:
-            tables.append(ablation_table(comparisons))
-            parts.append(f"### Ablations\n\n{markdown_table(tables[-1])}")
-    parts.append(f"## Columns\n\n{markdown_definitions(tables)}")
+    for report in reports:
+        parts.append(markdown_board(report.board, heading="##"))
+        beside, cost = beside_table(report.published.beside), cost_table(report.published.beside)
+        comparisons, unmeasured = ablation_table(report.comparisons), unmeasured_table(report.published.unmeasured)
+        sources, other_sources = sources_of(report.published)
+        if beside.rows:
+            parts.append(f"### Measured beside reported\n\n{_with_shared(beside)}\n{BESIDE}\n")
+            parts += [f"{_with_shared(cost)}\n{COST_NOTE}\n"] if cost.rows else []
+            parts.append(_sources(sources))
+        if comparisons.rows:
+            parts.append(f"### Ablations\n\n{_with_shared(comparisons)}")
+        parts += [_crossing(report, crossing) for crossing in report.crossings]
+        if unmeasured.rows:
+            parts.append(f"### Published, not measured here\n\n{UNMEASURED}\n\n{_with_shared(unmeasured)}")
+            parts += [_sources(other_sources)] if other_sources else []
+        tables += [leaderboard_table(report.board), beside, cost, comparisons, unmeasured]
+    parts.append(f"## Columns\n\n{markdown_definitions([table for table in tables if table.rows])}")
     return "\n".join(parts)
 
 
@@ -35,11 +57,7 @@ def markdown_board(board: Board, heading: str) -> str:
     """One board: title, ranked rows, and beneath them what has no number."""
     parts = [f"{heading} {board.title}\n"]
     if board.rows:
-        table = leaderboard_table(board)
-        parts.append(markdown_table(table))
-        if table.shared:
-            told = ", ".join(f"{column.title} {text}" for column, text in table.shared)
-            parts.append(_escape(f"In every row: {told}.") + "\n")
+        parts.append(_with_shared(leaderboard_table(board)))
     if any(row.dirty for row in board.rows):
         parts.append(f"{DIRTY}\n")
     if board.failures:
@@ -57,11 +75,41 @@ def markdown_table(table: Table) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def markdown_definitions(tables: Iterable[Table]) -> str:
+def markdown_definitions(tables: Sequence[Table]) -> str:
     """What each column of the tables means, as a list, then how values are averaged."""
-    keys = in_order(column.key for table in tables for column in table.described if not column.signed)
-    lines = [f"- **{_escape(column_of(key).title)}**: {column_of(key).definition}\n" for key in keys]
+    lines = [f"- **{_escape(column.title)}**: {column.definition}\n" for column in definitions_of(tables)]
     return "".join(lines) + f"\n{STATISTICS}\n"
+
+
+def _with_shared(table: Table) -> str:
+    told = ", ".join(f"{column.title} {text}" for column, text in table.shared)
+    return markdown_table(table) + (f"\n{_escape(f'In every row: {told}.')}\n" if told else "")
+
+
+def _crossing(report: BoardReport, crossing: Crossing) -> str:
+    parts = [f"### {_escape(crossing.title)}\n"]
+    if crossing.metric:
+        figure = f"figures/{crossing.figure_name}_{report.board.slug}.svg"
+        parts.append(f"![{_escape(crossing.title)}]({figure})\n")
+    parts += [_interaction(crossing, interaction) for interaction in crossing.shown]
+    return "\n".join([*parts, *(f"{note}\n" for note in crossing.notes)])
+
+
+def _interaction(crossing: Crossing, interaction: Interaction) -> str:
+    detectors, held = ", ".join(interaction.detectors), in_words(interaction.held)
+    seeds = ONE_SEED if interaction.seeds == 1 else f"{interaction.seeds} seeds."
+    parts = [f"**{_escape(crossing.name_of(interaction))}**: {_escape(f'{detectors}; {held}.')} {seeds}\n"]
+    if crossing.metric:
+        parts.append(markdown_table(corner_table(interaction, crossing.metric)))
+    return "\n".join([*parts, markdown_table(effect_table(interaction))])
+
+
+def _sources(sources: Sequence[Source]) -> str:
+    lines = [
+        f"- [{_escape(source.title)}]({source.url}){f': {_escape(source.note)}' if source.note else ''}\n"
+        for source in sources
+    ]
+    return "".join(lines)
 
 
 def _escape(text: str) -> str:

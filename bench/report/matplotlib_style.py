@@ -1,5 +1,6 @@
 """What every matplotlib figure shares: a frame, and files that change only when what is drawn does."""
 
+import io
 from pathlib import Path
 
 import matplotlib
@@ -21,7 +22,14 @@ def new_figure(*titles: str, width: float = 7.2, height: float = 4.4) -> tuple[F
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write the figure; the same content gives the same bytes, so that git shows only real changes."""
-    with matplotlib.rc_context({"svg.hashsalt": "bench"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else {"Software": None}
-        figure.savefig(path, dpi=160, metadata=metadata)
+    path.write_bytes(figure_bytes(figure, path.suffix.removeprefix(".")))
     return path
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """The figure as a file of this kind, "svg" or "png"."""
+    content = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "bench"}):
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(content, format=kind, dpi=160, metadata=metadata)
+    return content.getvalue()

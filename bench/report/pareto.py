@@ -1,11 +1,14 @@
 """Accuracy against cost: the points of a board and its Pareto front."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.report.columns import column_of
 from bench.report.formatting import format_cell
 from bench.report.leaderboard import Board, Row
+from bench.report.slots import Slots, slots_of
+
+LONGEST_NAME = 56  # characters
 
 
 @dataclass(frozen=True)
@@ -16,14 +19,7 @@ class Point:
     macs: float
     score: float
     front: bool
-
-    @property
-    def label(self) -> str:
-        """A short name: the detector and the labels of its ablations."""
-        ablations = sorted(self.row.record.ablations.items())
-        labels = [label if axis == "postprocess" else f"{axis}={label}" for axis, label in ablations]
-        name = " · ".join([self.row.detector, *labels])
-        return name if len(name) <= 32 else f"{name[:31]}…"
+    label: str
 
 
 def pareto_points(board: Board) -> list[Point]:
@@ -40,8 +36,22 @@ def pareto_points(board: Board) -> list[Point]:
     scores = [row.values[key].mean for row in rows]
     sign = -1.0 if column_of(key).lower_is_better else 1.0
     front = pareto_front(costs, [sign * score for score in scores])
-    points = [Point(*values) for values in zip(rows, costs, scores, front, strict=True)]
+    slots = slots_of(board)
+    names = [short_name(row, rows, slots) for row in rows]
+    points = [Point(*values) for values in zip(rows, costs, scores, front, names, strict=True)]
     return sorted(points, key=lambda point: (point.macs, point.score, point.label))
+
+
+def short_name(row: Row, rows: Iterable[Row], slots: Slots) -> str:
+    """The detector, and the labels in which its rows among `rows` differ; not those that only say what it is."""
+    alike = [other.labels for other in rows if other.detector == row.detector]
+    labels = [
+        label if axis == "postprocess" else f"{axis}={label}"
+        for axis, label in sorted(row.labels.items())
+        if any(other.get(axis) != label for other in alike) and axis not in slots.names_of(row.record)
+    ]
+    name = " · ".join([row.detector, *labels])
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:

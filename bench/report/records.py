@@ -9,11 +9,12 @@ import json
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bench.errors import BenchError
+from bench.report.schema import Json, Metrics, Name, NonNegative, Part, Positive, Size, Text, problems_of
 
 SCHEMA_VERSION = 1
 
@@ -26,25 +27,7 @@ class RecordError(BenchError):
     """A record that does not follow the schema, or lies where it does not belong."""
 
 
-def _as_json(value: object) -> object:
-    """The value as JSON would give it back (tuples become lists): a record equals what is read from its file."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"only finite JSON values can be kept in a record: {error}") from error
-
-
-# A word that names a folder: it may not climb out of the results or hide in them.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
-NonNegative = Annotated[int, Field(ge=0)]
-Json = Annotated[dict[str, Any], BeforeValidator(_as_json)]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Dataset(_Part):
+class Dataset(Part):
     """What was evaluated on: `images` counts what the evaluator saw, `annotation_hash` names the annotations.
 
     Both are unknown where the data could not be read, which a finished cell cannot say of itself.
@@ -52,23 +35,27 @@ class Dataset(_Part):
 
     name: Name
     split: Name
-    images: Annotated[int, Field(ge=1)] | None = None
-    annotation_hash: Annotated[str, Field(min_length=1)] | None = None
+    images: Positive | None = None
+    annotation_hash: Text | None = None
 
 
-class Protocol(_Part):
+class Protocol(Part):
     """How it was evaluated: a number is comparable only inside one name and version."""
 
     name: Name
-    version: Annotated[int, Field(ge=1)]
-    postprocess: Annotated[str, Field(min_length=1)]
+    version: Positive
+    postprocess: Text
     settings: Json
 
 
-class Cost(_Part):
-    """Parameters and operations of one forward pass at `input_size` (H, W), as counts; 1 MAC = 2 FLOPs."""
+class Cost(Part):
+    """Parameters and operations of one forward pass at `input_size` (H, W), as counts; 1 MAC = 2 FLOPs.
 
-    input_size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    Under a protocol of several views, the sum of a pass over each of `views`; `input_size` is then the largest's.
+    """
+
+    input_size: Size
+    views: tuple[Size, ...] = ()
     params: NonNegative
     macs: NonNegative
     flops: NonNegative
@@ -76,7 +63,7 @@ class Cost(_Part):
     macs_by_component: dict[str, NonNegative]
 
 
-class Provenance(_Part):
+class Provenance(Part):
     """Where the number comes from: weights, code, versions, machine and time."""
 
     schedule: Schedule
@@ -102,7 +89,7 @@ class Provenance(_Part):
         return value
 
 
-class Record(_Part):
+class Record(Part):
     """One cell and seed: identity, metrics, cost, speed and provenance."""
 
     schema_version: Literal[1] = 1
@@ -113,23 +100,12 @@ class Record(_Part):
     ablations: dict[str, str]
     dataset: Dataset
     protocol: Protocol
-    metrics: dict[str, float]
+    metrics: Metrics
     cost: Cost | None
     speed: dict[str, float]
     provenance: Provenance
     status: Status
     error: str | None = None
-
-    @field_validator("metrics")
-    @classmethod
-    def _precisions_are_fractions(cls, metrics: dict[str, float]) -> dict[str, float]:
-        for key, value in metrics.items():
-            if key.startswith("val/AP") and not 0 <= value <= 1:
-                raise ValueError(
-                    f"{key} = {value}: an average precision is a fraction between 0 and 1, not a percentage; "
-                    "leave out one that is undefined (no ground truth of that size)"
-                )
-        return metrics
 
     @model_validator(mode="after")
     def _status_agrees(self) -> Self:
@@ -178,7 +154,8 @@ def read_record(path: Path) -> Record:
     try:
         record = Record.model_validate_json(path.read_bytes(), strict=True)
     except ValidationError as error:
-        raise RecordError(_explain(path, error)) from error
+        message = f"{path}: not a record of schema version {SCHEMA_VERSION}: {problems_of(error)}"
+        raise RecordError(message) from error
     except OSError as error:
         raise RecordError(f"{path}: cannot be read: {error.strerror}") from error
     expected = record.path(Path())
@@ -206,14 +183,3 @@ def read_records(results_dir: Path) -> list[Record]:
 
 def _order(record: Record) -> tuple[str, str, str, int]:
     return record.dataset.name, record.detector, record.cell_id, record.seed
-
-
-def _explain(path: Path, error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors(include_url=False):
-        field = ".".join(str(part) for part in problem["loc"]) or "record"
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = "unknown field (a record of another version, or a misspelt name)"
-        problems.append(f"{field}: {message}")
-    return f"{path}: not a record of schema version {SCHEMA_VERSION}: " + "; ".join(problems)

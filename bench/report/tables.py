@@ -1,16 +1,13 @@
-"""Tables of a board, as cells still in full precision, and as CSV."""
+"""Tables of a board for people, their cells still in full precision."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from bench.report.ablations import Comparison
-from bench.report.columns import Column, column_of, difference_of, in_order
+from bench.report.ablations import Comparison, in_words
+from bench.report.columns import Column, column_of, difference_of, evaluated, in_order
 from bench.report.formatting import Cell
 from bench.report.leaderboard import Board, Row, describe
-from bench.report.statistics import Stat
+from bench.report.records import Cost
 
 COST = ("cost/params", "cost/macs", "cost/flops")
 SHAREABLE = ("postprocess", "cost/input_size", "device", "train_set")
@@ -21,11 +18,13 @@ class Table:
     """Columns and, per row, a cell under each column's key; a key that is missing is an empty cell.
 
     `shared`: columns that would read the same in every row, with that text, to be told once beneath the table.
+    `ranked`: whether the best value of a column stands out.
     """
 
     columns: tuple[Column, ...]
     rows: tuple[dict[str, Cell], ...]
     shared: tuple[tuple[Column, str], ...] = ()
+    ranked: bool = False
 
     @property
     def described(self) -> tuple[Column, ...]:
@@ -33,46 +32,69 @@ class Table:
         return self.columns + tuple(column for column, _ in self.shared)
 
 
+def table_of(
+    columns: Iterable[Column],
+    rows: Iterable[dict[str, Cell]],
+    shareable: Collection[str] = (),
+    always: Collection[str] = (),
+    ranked: bool = False,
+) -> Table:
+    """A table without columns that no row fills, but `always`; those of `shareable` are told once if they can be."""
+    lines, columns = tuple(rows), list(columns)
+    told = [(column, _shared_text(lines, column.key)) for column in columns if column.key in shareable]
+    shared = tuple((column, text) for column, text in told if text)
+    once = {column.key for column, _ in shared}
+    kept = [
+        column
+        for column in columns
+        if column.key in always or (column.key not in once and any(row.get(column.key) for row in lines))
+    ]
+    return Table(tuple(kept), lines, shared, ranked)
+
+
+def definitions_of(tables: Iterable[Table]) -> list[Column]:
+    """The columns that a reader meets in any of the tables and that need a definition, each once.
+
+    A column that stands for another's difference or published value is explained by the text beneath its table.
+    """
+    keys = in_order(column.key for table in tables for column in table.described if ":" not in column.key)
+    return [column_of(key) for key in keys]
+
+
 def leaderboard_table(board: Board) -> Table:
     """The board for people: columns that no row fills and training losses are left out, latency is the median alone.
 
     Schedule and weights always have a column, since they decide what a number is worth.
     """
-    rows = tuple(_cells(row) for row in board.rows)
     medians = [key for key in board.speeds if key.endswith("_p50")]
-    keys = [
-        "rank",
-        "detector",
-        "ablations",
-        "postprocess",
-        "settings",
-        "schedule",
-        "weights",
+    keys = ["rank", "detector", "ablations", "postprocess", "settings", "schedule", "weights"]
+    keys += [
         *evaluated(board.metrics),
+        *COST,
+        "cost/input_size",
+        *medians,
+        *(["device"] if medians else []),
+        "train_set",
     ]
-    keys += COST
-    keys += ["cost/input_size", *medians, *(["device"] if medians else []), "train_set"]
     always = {"rank", "detector", "schedule", "weights"}
-    shared = {key: text for key in SHAREABLE if key in keys and (text := _shared_text(rows, key))}
-    kept = [key for key in keys if key in always or (key not in shared and any(row.get(key) for row in rows))]
-    told = tuple((column_of(key), text) for key, text in shared.items())
-    return Table(tuple(column_of(key) for key in kept), rows, told)
-
-
-def evaluated(keys: Iterable[str]) -> list[str]:
-    """Without the losses of the training: those of different criteria do not compare, and the CSV has them."""
-    return [key for key in keys if not key.startswith("train/")]
+    return table_of(map(column_of, keys), map(_cells, board.rows), SHAREABLE, always, ranked=True)
 
 
 def ablation_table(comparisons: Iterable[Comparison]) -> Table:
-    """One row per pair: the change of the axis and the difference of every metric, and of the cost where it changes."""
+    """One row per pair: the change of the axis and the difference of every metric, and of the cost where it changes.
+
+    Labels that both detectors' names imply are left out; those that every pair holds fixed are told once.
+    """
     pairs = list(comparisons)
     keys = in_order(key for pair in pairs for key in pair.deltas)
-    changed = {key for pair in pairs for key in COST if key in pair.deltas and pair.deltas[key].mean != 0}
-    measured = [key for key in evaluated(keys) if key not in COST] + [key for key in COST if key in changed]
-    leading = tuple(column_of(key) for key in ("axis", "change", "detector", "others", "seeds"))
-    rows = tuple(_comparison_cells(pair) for pair in pairs)
-    return Table((*leading, *(difference_of(column_of(key)) for key in measured)), rows)
+    changed = [key for key in ("cost/params", "cost/macs") if any(_changes(pair, key) for pair in pairs)]
+    measured = [key for key in evaluated(keys) if key not in COST] + changed
+    columns = [column_of(key) for key in ("axis", "change", "detector", "others", "seeds")]
+    columns += [difference_of(column_of(key)) for key in measured]
+    everywhere = set.intersection(*(set(pair.held.items()) for pair in pairs)) if len(pairs) > 1 else set()
+    rows = tuple(_comparison_cells(pair, everywhere) for pair in pairs)
+    shared = ((column_of("others"), in_words(dict(sorted(everywhere)))),) if everywhere else ()
+    return Table(tuple(columns), rows, shared)
 
 
 def failure_table(board: Board) -> Table:
@@ -93,37 +115,12 @@ def failure_table(board: Board) -> Table:
     return Table(tuple(column_of(key) for key in keys), rows)
 
 
-def leaderboard_csv(board: Board) -> str:
-    """Every row in full precision: identity, then mean, std and n of each metric, cost and measured speed."""
-    axes = sorted({axis for row in board.rows for axis in row.record.ablations if axis != "postprocess"})
-    measured = [*board.metrics, *(key for key in COST if any(key in row.values for row in board.rows)), *board.speeds]
-    lines = [_identity(row, axes) | _measured(row.values, measured) for row in board.rows]
-    return _csv(lines)
-
-
-def ablation_csv(comparisons: Iterable[Comparison]) -> str:
-    """Every pair in full precision: what is compared, then mean, std and n of each difference."""
-    pairs = list(comparisons)
-    measured = in_order(key for pair in pairs for key in pair.deltas)
-    return _csv(
-        {
-            "axis": pair.axis,
-            "detector": pair.before.detector,
-            "change": pair.change,
-            "others": pair.others,
-            "before": pair.before.record.cell_id,
-            "after": pair.after.record.cell_id,
-            "seeds": pair.seeds,
-            **_measured(pair.deltas, measured),
-        }
-        for pair in pairs
-    )
-
-
 def _shared_text(rows: tuple[dict[str, Cell], ...], key: str) -> str | None:
-    texts = {row.get(key) for row in rows}
-    text = texts.pop() if len(rows) > 1 and len(texts) == 1 else None
-    return text if isinstance(text, str) else None
+    """The text that two or more rows have under the key, if all have it or nothing."""
+    texts = [text for row in rows if (text := row.get(key))]
+    if len(texts) < 2 or len(set(texts)) > 1 or not isinstance(texts[0], str):
+        return None
+    return texts[0] if len(texts) == len(rows) else f"{texts[0]} (where known)"
 
 
 def _cells(row: Row) -> dict[str, Cell]:
@@ -139,58 +136,21 @@ def _cells(row: Row) -> dict[str, Cell]:
         "weights": row.record.provenance.weights,
         "train_set": row.train_set,
         "device": row.record.provenance.device,
-        "cost/input_size": f"{cost.input_size[0]}x{cost.input_size[1]}" if cost else None,
+        "cost/input_size": _input(cost) if cost else None,
     }
 
 
-def _comparison_cells(pair: Comparison) -> dict[str, Cell]:
-    deltas: dict[str, Cell] = {f"delta:{key}": stat for key, stat in pair.deltas.items()}
-    named = {"axis": pair.axis, "change": pair.change, "detector": pair.before.detector, "others": pair.others}
-    return {**deltas, **named, "seeds": pair.seeds}
+def _input(cost: Cost) -> str:
+    largest = f"{cost.input_size[0]}x{cost.input_size[1]}"
+    return f"{len(cost.views)} views up to {largest}" if cost.views else largest
 
 
-def _identity(row: Row, axes: list[str]) -> dict[str, object]:
-    record = row.record
-    return {
-        "rank": row.rank,
-        "detector": row.detector,
-        **{f"ablation/{axis}": record.ablations.get(axis) for axis in axes},
-        "postprocess": row.labels["postprocess"],
-        "schedule": record.provenance.schedule,
-        "weights": record.provenance.weights,
-        "train_set": row.train_set,
-        "dataset": record.dataset.name,
-        "split": record.dataset.split,
-        "images": record.dataset.images,
-        "annotation_hash": record.dataset.annotation_hash,
-        "protocol": record.protocol.name,
-        "protocol_version": record.protocol.version,
-        "protocol_settings": json.dumps(record.protocol.settings, sort_keys=True),
-        "cell_id": record.cell_id,
-        "train_id": record.train_id,
-        "input_size": "x".join(map(str, record.cost.input_size)) if record.cost else None,
-        "seeds": " ".join(str(member.seed) for member in row.records),
-        "device": record.provenance.device,
-        "git_commit": record.provenance.git_commit,
-        "git_dirty": row.dirty,
-    }
+def _comparison_cells(pair: Comparison, everywhere: Collection[tuple[str, str]]) -> dict[str, Cell]:
+    told = {key: label for key, label in pair.held.items() if key not in pair.names and (key, label) not in everywhere}
+    cells: dict[str, Cell] = {f"delta:{key}": stat for key, stat in pair.deltas.items()}
+    cells |= {"axis": pair.axis, "change": pair.change, "detector": pair.detector, "seeds": pair.seeds}
+    return cells | {"others": in_words(told)}
 
 
-def _measured(values: dict[str, Stat], keys: Iterable[str]) -> dict[str, object]:
-    cells: dict[str, object] = {}
-    for key in keys:
-        stat = values.get(key)
-        cells[f"{key}_mean"] = stat.mean if stat else None
-        cells[f"{key}_std"] = stat.std if stat else None
-        cells[f"{key}_n"] = stat.n if stat else 0
-    return cells
-
-
-def _csv(lines: Iterable[dict[str, object]]) -> str:
-    rows = list(lines)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    if rows:
-        writer.writeheader()
-        writer.writerows(rows)
-    return text.getvalue()
+def _changes(pair: Comparison, key: str) -> bool:
+    return key in pair.deltas and pair.deltas[key].mean != 0

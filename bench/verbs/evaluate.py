@@ -11,13 +11,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from bench.config import compose, instantiate
-from bench.cost.complexity import measure_complexity
 from bench.detectors.create import build_detector
 from bench.detectors.external import ExternalDetector
 from bench.detectors.prediction_files import read_predictions
 from bench.detectors.weights import file_sha256, load_weights
 from bench.errors import ConfigError
-from bench.grid.build import build_data, build_evaluation
+from bench.grid.build import build_data, build_evaluation, measure_cost
 from bench.grid.cells import Cell, digest, evaluation_identity, make_cell
 from bench.grid.pictures import save_pictures
 from bench.grid.records import done_record, provenance_of
@@ -42,10 +41,7 @@ def run(config: DictConfig) -> None:
 
 def evaluate_weights(config: DictConfig) -> list[Record]:
     """One forward pass over the validation images, a record for each post-processor."""
-    names = list(config.postprocessors) or [config.postprocess.name]
-    postprocesses = [
-        compose("model", [f"protocol={config.protocol.name}", f"postprocess={name}"]).postprocess for name in names
-    ]
+    postprocesses = chosen_postprocesses(config)
     started_at, clock = now(), time.perf_counter()
     detector = build_detector(config)
     sha256 = None
@@ -60,7 +56,7 @@ def evaluate_weights(config: DictConfig) -> list[Record]:
     metrics = run_evaluation(detector.eval(), data, evaluation, config)
     complexity = None
     if not isinstance(detector, ExternalDetector):  # its operations run elsewhere, or depend on what it finds
-        complexity = measure_complexity(detector, tuple(config.protocol.input_size))
+        complexity = measure_cost(detector, config.protocol)
     records = []
     for postprocess in postprocesses:
         cell = weights_cell(config, postprocess, sha256)
@@ -74,6 +70,19 @@ def evaluate_weights(config: DictConfig) -> list[Record]:
         records.append(done_record(cell, values, data.summary("val"), complexity, **facts))
         save_pictures(cell, evaluation.predictions[postprocess.name], data)
     return records
+
+
+def chosen_postprocesses(config: DictConfig) -> list[DictConfig]:
+    """The post-processors named, or else the chosen one, under the protocol with all that was changed in it."""
+    chosen = []
+    for name in config.postprocessors or [config.postprocess.name]:
+        if name == config.postprocess.name:
+            chosen.append(config.postprocess)
+            continue
+        other = compose("model", [f"postprocess={name}"])
+        other.protocol = config.protocol
+        chosen.append(other.postprocess)
+    return chosen
 
 
 def weights_cell(config: DictConfig, postprocess: DictConfig, sha256: str | None) -> Cell:

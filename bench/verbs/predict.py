@@ -16,6 +16,7 @@ from bench.detectors.create import build_detector
 from bench.detectors.evaluation import to_original
 from bench.detectors.postprocess import Prediction
 from bench.detectors.weights import load_weights
+from bench.grid.build import build_views
 from bench.report.drawing import draw_detections
 from bench.verbs.output import wants_json, write_json, write_table
 
@@ -33,12 +34,12 @@ def run(config: DictConfig) -> None:
     device = torch.device("cuda" if config.trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
     detector.to(device)
     pad_to = None if config.protocol.pad_to is None else tuple(config.protocol.pad_to)
+    views = build_views(config.protocol)
     found: list[dict[str, Any]] = []
     batches = track(images, "predict", total=-(-len(images.paths) // images.batch_size), console=Console(stderr=True))
     for batch in batches:
-        for image, target, prediction in zip(
-            batch["images"], batch["targets"], detector.predict(batch["images"], pad_to), strict=True
-        ):
+        predictions = detector.predict(batch["images"], pad_to, views)
+        for image, target, prediction in zip(batch["images"], batch["targets"], predictions, strict=True):
             shown = above({name: value.cpu() for name, value in prediction.items()}, config.score_threshold)
             found.append(describe(to_original(shown, target), target))
             if config.output is not None:

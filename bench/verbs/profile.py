@@ -1,68 +1,155 @@
 """`bench profile`: what detectors cost."""
 
+import math
+from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from torch import Tensor
 
 from bench.config import compose, instantiate
-from bench.cost.complexity import measure_complexity
+from bench.cost.complexity import Complexity, measure_complexity
 from bench.cost.devices import device_name
 from bench.cost.latency import measure_latency
-from bench.detectors.create import create_detector
+from bench.detectors.base import Detector
+from bench.detectors.create import build_detector, check_name
+from bench.detectors.external import ExternalDetector
+from bench.detectors.external_onnx import OnnxDetector
+from bench.detectors.optimize import optimized
+from bench.detectors.weights import load_weights
+from bench.errors import ConfigError
+from bench.grid.build import measure_cost
 from bench.grid.provenance import package_versions
 from bench.verbs.output import wants_json, write_json, write_table
 
 COUNTED = "macs: convolutions and matrix products; flops = 2 macs; norm_elements pass through norms, outside macs"
+LEFT_OUT = "cost left out: the operations of an external detector run elsewhere, or depend on what it finds"
+COST = (
+    "params",
+    "macs",
+    "flops",
+    "params_by_component",
+    "macs_by_component",
+    "views",
+    "macs_backbone",
+    "norm_elements",
+)
 
 
 def run(config: DictConfig) -> None:
     as_json = wants_json(config)
-    names = list(config.detectors) or [config.detector.name]
-    rows = [profile(name, config) for name in names]
+    if config.profile.threads:
+        torch.set_num_threads(int(config.profile.threads))  # first: a session of onnxruntime keeps what it begins with
+    rows = [profile(chosen) for chosen in chosen_detectors(config)]
     if as_json:
         write_json(rows)
     else:
         show(rows)
 
 
-def profile(name: str, config: DictConfig) -> dict[str, Any]:
-    """Cost and speed of one detector, as the JSON output has it."""
-    settings = config.profile
-    own = compose("model", [f"detector={name}", f"protocol={config.protocol.name}"])
-    size = tuple(int(side) for side in settings.input_size or own.protocol.input_size)
-    detector = create_detector(name, config.weights, config.postprocess.name, config.protocol.name)
-    complexity = measure_complexity(detector, (size[0], size[1]))
-    backbone = detector.backbone_components()
-    result: dict[str, Any] = {
-        "detector": name,
-        "input_size": list(size),
-        "params": complexity.params,
-        "macs": complexity.macs,
-        "flops": complexity.flops,
-        "macs_backbone": sum(complexity.macs_by_component[part] for part in backbone) if backbone else None,
-        "macs_by_component": complexity.macs_by_component,
-        "params_by_component": complexity.params_by_component,
-        "norm_elements": complexity.norm_elements,
-        "counted": COUNTED,
-    }
-    if settings.latency:
-        latency = measure_latency(
-            detector,
-            latency_images(config, (size[0], size[1])),
-            device=settings.device,
-            precision=settings.precision,
-            batch_size=settings.batch_size,
-            warmup=settings.warmup,
-            repeats=settings.repeats,
-            threads=settings.threads,
+def chosen_detectors(config: DictConfig) -> list[DictConfig]:
+    """The configuration itself, all overrides in it; or a copy for each of `detectors`, with the detector's own YAML.
+
+    Raises:
+        ConfigError: an unknown name, or overrides of one detector beside several names.
+    """
+    if not config.detectors:
+        return [config]
+    given = detector_overrides()
+    if given:
+        raise ConfigError(
+            f"detectors={list(config.detectors)} profiles each detector as its YAML has it; `{given[0]}` would be "
+            f"ignored. Profile one with detector=NAME {given[0]}"
         )
-        result["speed"] = latency.metrics()
-        result["device"] = device_name(settings.device)
-        result["threads"] = settings.threads or torch.get_num_threads()
-        result["versions"] = package_versions()
-    return result
+    chosen = []
+    for name in config.detectors:
+        check_name(name)
+        one = config.copy()
+        one.detector = compose("model", [f"detector={name}"]).detector
+        chosen.append(one)
+    return chosen
+
+
+def detector_overrides() -> list[str]:
+    """The words of the command line that choose a detector or change one: detector=.., detector.model.head.depth=3."""
+    words = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+    return [word for word in words if word.lstrip("+~").replace("=", ".").split(".")[0] == "detector"]
+
+
+def profile(config: DictConfig) -> dict[str, Any]:
+    """Cost and speed of one detector, as the JSON output has it.
+
+    Raises:
+        ConfigError: something that this detector cannot be profiled with.
+    """
+    detector = build_detector(config)
+    if config.weights is not None:
+        load_weights(detector, Path(config.weights), config.detector.name)
+    detector.eval()
+    size = timed_size(config, detector)
+    row: dict[str, Any] = {"detector": config.detector.name, "input_size": list(size), "counted": COUNTED}
+    row["overrides"] = [word for word in detector_overrides() if not word.startswith("detector=")]
+    row |= dict.fromkeys(COST) | {"cost_left_out": LEFT_OUT}
+    if not isinstance(detector, ExternalDetector):
+        complexity = counted(config, detector)
+        row |= complexity.counts() | {"norm_elements": complexity.norm_elements, "cost_left_out": None}
+        row["macs_backbone"] = complexity.macs_of(detector.backbone_components())
+    return row | speed(config, detector, size) if config.profile.latency else row
+
+
+def timed_size(config: DictConfig, detector: Detector) -> tuple[int, int]:
+    """Height and width: those asked for, those that a graph of fixed size takes, or else the protocol's."""
+    fixed = getattr(detector, "input_size", None)
+    size = config.profile.input_size or fixed or config.protocol.input_size
+    return int(size[0]), int(size[1])
+
+
+def counted(config: DictConfig, detector: Detector) -> Complexity:
+    """Of one image under the protocol, or at the size asked for."""
+    if config.profile.input_size is None:
+        return measure_cost(detector, config.protocol)
+    return measure_complexity(detector, timed_size(config, detector))
+
+
+def speed(config: DictConfig, detector: Detector, size: tuple[int, int]) -> dict[str, Any]:
+    settings = config.profile
+    check_settings(config, detector)
+    ready = optimized(detector, settings.optimize)
+    latency = measure_latency(
+        ready,
+        latency_images(config, size),
+        device=settings.device,
+        precision=settings.precision,
+        batch_size=settings.batch_size,
+        warmup=settings.warmup,
+        repeats=settings.repeats,
+        threads=settings.threads,
+    )
+    return {
+        "speed": latency.metrics(),
+        "device": device_name(settings.device),
+        "threads": settings.threads or torch.get_num_threads(),
+        "optimize": settings.optimize,
+        "versions": package_versions(),
+    }
+
+
+def check_settings(config: DictConfig, detector: Detector) -> None:
+    settings = config.profile
+    if settings.input_size is None and config.protocol.get("views"):
+        raise ConfigError(
+            f"`{config.protocol.name}` looks at an image in several views, and latency is that of one pass; give "
+            "profile.input_size=[H,W], or profile.latency=false for the cost alone"
+        )
+    if isinstance(detector, OnnxDetector) and (settings.device != "cpu" or settings.precision != "fp32"):
+        raise ConfigError(
+            f"an ONNX detector runs on the CPU in the precision of its file; expected profile.device=cpu and "
+            f"profile.precision=fp32, found {settings.device} and {settings.precision}"
+        )
+    if settings.optimize == "compiled" and settings.warmup < 1:
+        raise ConfigError("profile.optimize=compiled compiles in the first call; expected profile.warmup of at least 1")
 
 
 def latency_images(config: DictConfig, size: tuple[int, int]) -> list[Tensor] | tuple[int, int]:
@@ -81,29 +168,27 @@ def fit(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def show(rows: list[dict[str, Any]]) -> None:
+    columns = ["detector", "input", "parameters", "MMACs", "MFLOPs", "MACs by component", "ms p50 / p90 / p99"]
     table = []
     for row in rows:
-        split = ", ".join(f"{part} {100 * macs / row['macs']:.1f} %" for part, macs in row["macs_by_component"].items())
+        name = "\n".join([row["detector"], *row["overrides"]])
         size = "x".join(str(side) for side in row["input_size"])
-        table.append(
-            [
-                row["detector"],
-                size,
-                f"{row['params']:,}",
-                f"{row['macs'] / 1e6:,.3f}",
-                f"{row['flops'] / 1e6:,.3f}",
-                split,
-                speed_text(row.get("speed", {})),
-            ]
-        )
-    write_table(
-        ["detector", "input", "parameters", "MMACs", "MFLOPs", "MACs by component", "ms p50 / p90 / p99"], table
-    )
+        table.append([name, size, *cost_texts(row), speed_text(row)])
+    write_table(columns, table)
 
 
-def speed_text(speed: dict[str, float]) -> str:
+def cost_texts(row: dict[str, Any]) -> list[str]:
+    if row["cost_left_out"]:
+        return ["", "", "", row["cost_left_out"]]
+    total = row["macs"] or math.nan
+    split = ", ".join(f"{part} {100 * macs / total:.1f} %" for part, macs in row["macs_by_component"].items())
+    return [f"{row['params']:,}", f"{row['macs'] / 1e6:,.3f}", f"{row['flops'] / 1e6:,.3f}", split]
+
+
+def speed_text(row: dict[str, Any]) -> str:
     """One line a stage: forward, postprocess, end to end."""
-    lines = []
+    speed = row.get("speed", {})
+    lines = [row["optimize"]] if speed and row["optimize"] != "none" else []
     for key in speed:
         if key.endswith("_ms_p50"):
             stem = key.removesuffix("p50")

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data_modules.transforms.pixels import resized, window
+from data_modules.transforms.pixels import Image, resized, window
 from data_modules.transforms.sample import Sample
 
 
@@ -23,8 +23,25 @@ def resize_by(sample: Sample, scale: float) -> Sample:
     return resize(sample, max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5)))
 
 
+class ResizeRule:
+    """What rules of evaluation have in common: they take a sample, or an image alone, as multi-scale testing has it."""
+
+    def __call__(self, sample: Sample) -> Sample:
+        raise NotImplementedError
+
+    def pixels(self, image: Image) -> Image:
+        """uint8 [H, W, 3], resized as in a sample."""
+        nothing = (
+            np.zeros((0, 4), np.float32),
+            np.zeros(0, np.int64),
+            np.zeros((0, 0, 3), np.float32),
+            np.zeros(0, bool),
+        )
+        return self(Sample(image, *nothing)).image
+
+
 @dataclass(frozen=True)
-class KeepSize:
+class KeepSize(ResizeRule):
     """The original size; batches are ragged."""
 
     def __call__(self, sample: Sample) -> Sample:
@@ -32,7 +49,7 @@ class KeepSize:
 
 
 @dataclass(frozen=True)
-class ResizeLongSide:
+class ResizeLongSide(ResizeRule):
     """The ratio kept, the longer side `size` pixels, up or down: 640 is SCRFD's "VGA" test."""
 
     size: int = 640
@@ -42,7 +59,7 @@ class ResizeLongSide:
 
 
 @dataclass(frozen=True)
-class ResizeShortLong:
+class ResizeShortLong(ResizeRule):
     """The ratio kept, as large as a shorter side <= `short` and a longer side <= `long` allow: TinaFace's test rule."""
 
     short: int = 1100
@@ -53,7 +70,7 @@ class ResizeShortLong:
         return resize_by(sample, min(self.short / min(height, width), self.long / max(height, width)))
 
 
-class Stretch:
+class Stretch(ResizeRule):
     """`size` x `size`, whatever the ratio of the sides was. A step of training, and a rule of evaluation."""
 
     def __init__(self, size: int = 300) -> None:

@@ -167,7 +167,7 @@ def test_torchvision_contract() -> None:
     """Ragged images reach the model unpadded; labels are translated; an image with fewer boxes stays apart."""
     detector = TorchvisionDetector(POSTPROCESS, Finder(), classes=(7, 3))
     first, second = torch.full((3, 20, 30), 255, dtype=torch.uint8), torch.full((3, 40, 10), 204, dtype=torch.uint8)
-    found = detector.predict([first, second])
+    found = detector.postprocess(detector.raw([first, second]))  # `predict` would run them apart, being of two sizes
     assert found[0]["boxes"].tolist() == [[0, 0, 30, 20], [1, 1, 5, 5]]
     assert found[0]["labels"].tolist() == [1, 0]
     assert found[0]["scores"].tolist() == [1, 1]

@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from bench.report.board_report import report_on
 from bench.report.figures import draw_figures, pareto_figure, subsets_figure
 from bench.report.label_placement import Box, anchor_of, place_labels
 from bench.report.leaderboard import build_boards
@@ -123,8 +124,8 @@ def test_figures_are_files_and_the_same_each_time(make_record, tmp_path):
         for s in (0, 1)
     ]
     board = build_boards(records)[0]
-    paths = draw_figures(board, tmp_path / "one")
-    again = draw_figures(board, tmp_path / "two")
+    paths = draw_figures(report_on(board), tmp_path / "one")
+    again = draw_figures(report_on(board), tmp_path / "two")
     assert [path.name.split("_")[0] + path.suffix for path in paths] == [
         "pareto.png",
         "pareto.svg",
@@ -139,3 +140,24 @@ def test_figures_are_files_and_the_same_each_time(make_record, tmp_path):
 def test_subsets_need_all_their_metrics(make_record):
     board = build_boards([make_record(metrics={"val/AP": 0.5, "val/APs": 0.1})])[0]
     assert subsets_figure(board) is None
+
+
+def test_names_tell_rows_of_a_detector_apart_and_nothing_else(make_record):
+    records = [
+        make_record(
+            cell_id=f"{detector}{sr}",
+            detector=detector,
+            ablations={"budget": "0.5 GF", "computation_redistribution": cr, "sample_redistribution": sr},
+        )
+        for detector, cr in (("base", "off"), ("scrfd", "on"))
+        for sr in ("off", "on")
+    ]
+    records.append(make_record(cell_id="plain", detector="scrfd"))
+    names = sorted(point.label for point in pareto_points(build_boards(records)[0]))
+    assert names == [
+        "base · sample_redistribution=off",
+        "base · sample_redistribution=on",
+        "scrfd",
+        "scrfd · sample_redistribution=off",
+        "scrfd · sample_redistribution=on",
+    ]

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.report.board_report import report_on
 from bench.report.leaderboard import build_boards
 from bench.report.page import render_page
 from bench.report.publish import publish
@@ -33,6 +34,10 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
+def reports_on(records, reported=None):
+    return [report_on(board, reported) for board in build_boards(records)]
+
+
 @pytest.fixture
 def records(make_record, failed):
     return [
@@ -45,7 +50,7 @@ def records(make_record, failed):
 
 
 def test_the_page_is_whole_and_asks_nobody(records):
-    page = render_page(build_boards(records), {"coco": [("a <face>", "data:image/png;base64,AAAA")]})
+    page = render_page(reports_on(records), {"coco": [("a <face>", "data:image/png;base64,AAAA")]})
     parser = Balance()
     parser.feed(page)
     assert parser.open == []
@@ -58,14 +63,14 @@ def test_the_page_is_whole_and_asks_nobody(records):
 
 
 def test_text_of_records_is_escaped(records):
-    page = render_page(build_boards(records))
+    page = render_page(reports_on(records))
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in page
     assert "<b>bold</b>" not in page
     assert "second line" not in page
 
 
 def test_one_board_has_no_tabs(make_record):
-    page = render_page(build_boards([make_record()]))
+    page = render_page(reports_on([make_record()]))
     assert 'role="tablist"' not in page
     assert "1 record of 1 detector on 1 board." in page
 

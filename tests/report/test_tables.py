@@ -4,12 +4,14 @@ import io
 import pytest
 
 from bench.report.ablations import compare_axes
+from bench.report.board_report import report_on
 from bench.report.columns import COLUMNS, Column, column_of, difference_of
 from bench.report.formatting import format_cell, format_number
 from bench.report.leaderboard import build_boards
 from bench.report.markdown import markdown_board, markdown_document, markdown_table
+from bench.report.spreadsheets import ablation_csv, leaderboard_csv
 from bench.report.statistics import Stat
-from bench.report.tables import ablation_csv, ablation_table, leaderboard_csv, leaderboard_table
+from bench.report.tables import ablation_table, leaderboard_table
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_ablation_tables(make_record):
 def test_document_defines_every_column_it_shows(make_record, failed):
     record = make_record(speed={"speed/cpu_fp32_b1/forward_ms_p50": 3.0}, metrics={"val/AP": 0.5, "val/odd": 2.0})
     board = board_of(record, failed(cell_id="x"))
-    text = markdown_document([board])
+    text = markdown_document([report_on(board)])
     shown: tuple[Column, ...] = leaderboard_table(board).described
     for column in shown:
         assert f"- **{column.title}**: {column.definition}" in text

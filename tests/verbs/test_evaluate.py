@@ -9,7 +9,9 @@ from subprocess import CompletedProcess
 import numpy as np
 import pytest
 
+from bench.config import compose, instantiate
 from bench.report.records import Record
+from bench.verbs.evaluate import chosen_postprocesses
 
 Bench = Callable[..., CompletedProcess[str]]
 
@@ -41,6 +43,18 @@ def test_weights_under_three_suppressions_give_three_records(bench: Bench, drawn
     assert {record.provenance.weights for record in records} == {"random"}
     assert all(record.metrics["val/AP_easy"] < 0.05 for record in records)
     assert all(record.path(tmp_path / "runs" / "results").is_file() for record in records)
+
+
+def test_post_processors_see_what_was_changed() -> None:
+    """A protocol changed on the command line rules them all, a changed post-processor itself alone."""
+    changed = ["protocol.pre_top_k=50", "protocol.iou_threshold=0.6", "+postprocess.processor.min_height=9"]
+    config = compose("evaluate", ["postprocess=nms", "postprocessors=[nms,blending]", *changed])
+    nms, blending = (instantiate(chosen.processor) for chosen in chosen_postprocesses(config))
+    assert nms.pre_top_k == blending.pre_top_k == 50
+    assert nms.suppression.iou_threshold == blending.suppression.iou_threshold == 0.6
+    assert (nms.min_height, blending.min_height) == (9, 0)
+    config.postprocessors = []
+    assert [chosen.name for chosen in chosen_postprocesses(config)] == ["nms"]
 
 
 def test_a_checkpoint_of_another_detector_is_refused(bench: Bench, drawn: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 "use strict";
 // Sorting by the data-sort of each cell (full precision); empty cells stay last either way.
-for (const table of document.querySelectorAll("table")) {
+for (const table of document.querySelectorAll("table:not(.small)")) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const number = head.classList.contains("number");

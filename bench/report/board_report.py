@@ -1,0 +1,27 @@
+"""All that is published about one board, worked out once for Markdown, CSV, page and figures."""
+
+from dataclasses import dataclass
+
+from bench.report.ablations import Comparison, compare_axes
+from bench.report.beside import PublishedBoard, beside_published
+from bench.report.interaction_tables import Crossing, crossings
+from bench.report.interactions import Interaction, find_interactions
+from bench.report.leaderboard import Board
+from bench.report.reported import Reported
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """A board, what its rows say about single ideas and pairs of them, and what was published about its detectors."""
+
+    board: Board
+    comparisons: list[Comparison]
+    interactions: list[Interaction]
+    crossings: list[Crossing]
+    published: PublishedBoard
+
+
+def report_on(board: Board, reported: Reported | None = None) -> BoardReport:
+    interactions = find_interactions(board)
+    published = beside_published(board, reported)
+    return BoardReport(board, compare_axes(board), interactions, crossings(interactions, board.primary), published)
