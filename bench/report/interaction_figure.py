@@ -19,12 +19,13 @@ def interaction_figure(crossing: Crossing) -> Figure | None:
     if metric is None:
         return None
     names = [crossing.name_of(interaction) for interaction in crossing.shown]
-    figure, panels = new_figure(*names, width=0.6 + 3.3 * len(names), height=3.2)
+    columns = 1 if len(names) == 1 else 3  # under a single panel the legend's entries stand below each other
+    figure, panels = new_figure(*names, width=0.6 + 3.3 * len(names), height=3.6 if columns == 1 else 3.2)
     column = column_of(metric)
     for axes, interaction in zip(panels, crossing.shown, strict=True):
         _draw(axes, interaction, metric, SCALE.get(column.kind, 1.0))
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns, fontsize=7, frameon=False)
     panels[0].set_ylabel(column.title + (" (%)" if column.kind == "fraction" else ""))
     return figure
 
