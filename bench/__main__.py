@@ -75,7 +75,9 @@ def launch(verb: str, overrides: list[str]) -> None:
     import hydra
 
     from bench.config import CONFIG_DIR
+    from bench.cost.allocator import keep_freed_memory
 
+    keep_freed_memory()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     quiet = "pytorch_lightning", "lightning_fabric", "lightning.pytorch"

@@ -83,6 +83,8 @@ class OnnxDetector(ExternalDetector):
         options = ort.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = torch.get_num_threads()
+        # Its threads would go on spinning after a run and take the cores from PyTorch, which decodes and suppresses.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's errors have no common ancestor
@@ -146,7 +148,7 @@ class OnnxDetector(ExternalDetector):
         values = values.permute(0, 2, 3, 1) if self.layout == "NHWC" else values
         if TYPES[kind] is np.uint8:
             values = values.round().clamp(0, 255)
-        return np.ascontiguousarray(values.float().cpu().numpy().astype(TYPES[kind]))
+        return np.ascontiguousarray(values.float().cpu().numpy().astype(TYPES[kind], copy=False))
 
     def candidates(self, outputs: Mapping[str, Sequence[Tensor]], sizes: Tensor) -> Candidates:
         classes = self.num_classes + (self.background is not None)

@@ -166,8 +166,9 @@ class DenseCriterion:
         if self.bbox_weighting == "uniform":
             return torch.ones_like(positives.boxes[:, 0]), count
         weights = logits.detach()[positives.image, positives.anchor].float().sigmoid().amax(dim=-1)  # [P]
-        # Upstream divides by this sum as it is, zero in a batch without positives.
-        return weights, reduce_mean(weights.sum()).clamp(min=1e-6)
+        # Upstream divides by this sum as it is, zero in a batch without positives. The floor must lie below any score:
+        # where the classifier has given up every positive, their boxes still have to be trained.
+        return weights, reduce_mean(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
 
     def keypoint_targets(self, labelled: Tensor) -> tuple[Tensor, Tensor]:
         """Landmarks [P, L, 3] -> the detector's keypoints [P, K, 2] and whether each is labelled [P, K]."""

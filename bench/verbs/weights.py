@@ -67,7 +67,8 @@ def export_weights(config: DictConfig) -> dict[str, Any]:
     facts = {"detector": str(config.detector.name), "source_sha256": file_sha256(Path(config.weights))}
     report: dict[str, Any] = {"output": str(output), **facts}
     if output.suffix == ".onnx":
-        report["difference"] = export_onnx(detector, output, config.input_type)  # type: ignore[arg-type]
+        block = int(config.channel_block)
+        report["difference"] = export_onnx(detector, output, config.input_type, channel_block=block)  # type: ignore[arg-type]
     else:
         write_safetensors(detector.state_dict(), output, facts)
     return report | {"sha256": file_sha256(output)}

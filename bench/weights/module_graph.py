@@ -7,17 +7,13 @@ from typing import Any
 
 from torch import fx, nn
 from torch.nn import functional as F
+from torchvision.ops import DeformConv2d
 
 from bench.errors import WeightsError
 from bench.weights.operators import INPUT, Flow, Operator, convolutions_first, merge
 
-# Modules and functions without weights, by the name that ONNX gives them in lower case; None: not a step at all.
-STEPS: dict[type[nn.Module], str | None] = {
-    nn.ReLU: "relu",
-    nn.MaxPool2d: "maxpool",
-    nn.AvgPool2d: "averagepool",
-    nn.Identity: None,
-}
+# Modules and functions without weights, by the name that ONNX gives them in lower case.
+STEPS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.MaxPool2d: "maxpool", nn.AvgPool2d: "averagepool"}
 FUNCTIONS: dict[Callable[..., Any], str] = {operator.add: "add", operator.mul: "mul", F.interpolate: "resize"}
 NO_DATA = (getattr, operator.getitem)  # shapes and their parts
 
@@ -39,11 +35,28 @@ def module_operators(detector: nn.Module) -> list[tuple[Operator, Place]]:
     Raises:
         WeightsError: the module holds control flow or layers that cannot be traced.
     """
+    return convolutions_first(_Reader(detector, dict(detector.named_modules())).read(trace(detector)))
+
+
+def trace(module: nn.Module) -> fx.Graph:
+    """The calls of the module's forward pass.
+
+    Raises:
+        WeightsError: it holds control flow or layers that cannot be traced.
+    """
     try:
-        graph = fx.Tracer().trace(detector)
+        return _Tracer().trace(module)
     except Exception as error:  # whatever the forward pass asks of a value it does not have
-        raise WeightsError(f"{type(detector).__name__} cannot be traced: {error}") from error
-    return convolutions_first(_Reader(detector, dict(detector.named_modules())).read(graph))
+        raise WeightsError(f"{type(module).__name__} cannot be traced: {error}") from error
+
+
+class _Tracer(fx.Tracer):
+    """Looks into `Identity`, through which lists of maps may pass, and not into a deformable convolution's checks."""
+
+    def is_leaf_module(self, module: nn.Module, name: str) -> bool:
+        if isinstance(module, nn.Identity):
+            return False
+        return isinstance(module, DeformConv2d) or super().is_leaf_module(module, name)
 
 
 class _Reader:
@@ -78,8 +91,7 @@ class _Reader:
         if isinstance(module, nn.BatchNorm2d):
             return self.fold(name, module, node)
         if type(module) in STEPS:
-            kind = STEPS[type(module)]
-            return before if kind is None else before.after(node, kind)
+            return before.after(node, STEPS[type(module)])
         weight = next(module.named_parameters(), None)
         if weight is None:
             return before.after(node, type(module).__name__.lower())

@@ -94,6 +94,17 @@ def test_scores_weight_positives_and_divide() -> None:
     assert value(losses["loss_bbox"]) == pytest.approx(0.5 * DIOU_LOSS / 1.25, rel=1e-5)
 
 
+def test_boxes_are_trained_whatever_their_scores() -> None:
+    """The divisor vanishes with the weights: at a score of 1e-13 the loss is what it is at 1/2."""
+    outputs = flat()
+    outputs.logits = torch.full((1, 4, 1), -30.0)
+    losses = scrfd(MATCHED)(outputs, ANCHORS, [target(FIRST, SECOND)])
+    losses["loss_bbox"].backward()
+    assert value(losses["loss_bbox"]) == pytest.approx(DIOU_LOSS / 2, rel=1e-5)
+    assert outputs.deltas.grad is not None
+    assert float(outputs.deltas.grad[0, 3].norm()) > 0.1
+
+
 def test_uniform_weights_divide_by_positives() -> None:
     losses = replace(scrfd(MATCHED), bbox_weighting="uniform")(flat(), ANCHORS, [target(FIRST, SECOND)])
     assert value(losses["loss_bbox"]) == pytest.approx(DIOU_LOSS / 2, rel=1e-5)

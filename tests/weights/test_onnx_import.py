@@ -90,7 +90,7 @@ def exported(name: str, path: Path, normalisation: bool = False) -> Detector:
             nn.init.normal_(module.bias)
             nn.init.normal_(module.running_mean)
             nn.init.uniform_(module.running_var, 0.5, 1.5)
-    export_onnx(detector, path)
+    export_onnx(detector, path, simplified=False)
     if not normalisation:
         model = onnx.load(str(path))
         bypass(model.graph.node, next(node for node in model.graph.node if node.op_type == "Sub"))
