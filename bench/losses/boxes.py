@@ -14,7 +14,11 @@ from bench.boxes.iou import elementwise_diou
 
 @dataclass(frozen=True)
 class DIoULoss:
-    """1 - DIoU of decoded boxes, which come in units of their anchor's stride."""
+    """1 - DIoU of decoded boxes, which come in units of their anchor's stride.
+
+    By the formula an inverted box overlaps nothing, so its center is pulled to the target's and its size is not: it is
+    turned only along with boxes that share its parameters.
+    """
 
     weight: float = 2.0
     eps: float = 1e-6
