@@ -22,7 +22,7 @@ VERBS: dict[str, tuple[str, str | None]] = {
 }
 
 # Keys of the verbs `grid` and `status` themselves; any other override is meant for the cells.
-GRID_KEYS = ("grid", "launcher", "overwrite", "on_error", "format", "cell_overrides", "hydra")
+GRID_KEYS = ("grid", "only", "launcher", "overwrite", "on_error", "format", "cell_overrides", "hydra")
 
 
 def usage() -> str:

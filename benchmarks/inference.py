@@ -37,6 +37,7 @@ from data_modules.image_folder import find_images
 from data_modules.images import read_image
 from data_modules.transforms import ResizeLongSide
 
+TITLE = "Published detectors in PyTorch and under onnxruntime"
 logger = logging.getLogger("inference")
 
 
@@ -54,7 +55,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15, help="times that every row has its turn")
     parser.add_argument("--calls", type=int, default=4, help="timed calls in one turn")
     parser.add_argument("--plain-allocator", action="store_true", help="let the C library give freed memory back")
-    parser.add_argument("--output", type=Path, help="JSON file for all of it, samples included")
+    parser.add_argument("--output", type=Path, help="JSON file for all of it; the table goes beside it as .md")
+    parser.add_argument("--samples", action="store_true", help="keep every single time in the JSON file")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
@@ -90,10 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
             for size in arguments.batches:
                 results += timed(name, rows, images, size, arguments.rounds, arguments.calls)
     facts["load_average"].append(os.getloadavg())
-    logger.info("\n%s", markdown(facts, results))
+    table = markdown(facts, results)
+    logger.info("\n%s", table)
     if arguments.output:
+        kept_results = results if arguments.samples else [without_samples(row) for row in results]
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+        arguments.output.write_text(json.dumps({**facts, "results": kept_results}, indent=1) + "\n")
+        arguments.output.with_suffix(".md").write_text(f"# {TITLE}\n\n{table}\n")
 
 
 def pictures(folder: Path, count: int) -> Images:
@@ -154,6 +159,10 @@ def result(
         known |= {f"{stage}_ms_p10": p10, f"{stage}_ms_p50": p50, f"{stage}_ms_p90": p90}
         known |= {f"{stage}_ratio": p50 / base[stage], f"{stage}_ms": values}
     return known
+
+
+def without_samples(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if not isinstance(value, list)}
 
 
 def markdown(facts: dict[str, Any], results: list[dict[str, Any]]) -> str:

@@ -110,13 +110,17 @@ def enumerate_cells(grid: DictConfig) -> list[Cell]:
     """Every cell of a grid configuration, in the order of its axes, seeds innermost.
 
     An axis is a list of choices of the configuration group it is named after, or a mapping from a label to the
-    overrides that make it (none for the configuration as it stands).
+    overrides that make it (none for the configuration as it stands). `only`, where given, names the labels of an axis
+    that are wanted.
 
     Raises:
-        ConfigError: an axis without choices or with one twice, or two points that come to the same cell.
+        ConfigError: an axis without choices or with one twice, an unknown axis or label in `only`, or two points that
+            come to the same cell.
     """
     described = plain(grid)
     axes = {name: axis_choices(name, axis) for name, axis in described["axes"].items()}
+    for name, wanted in (described.get("only") or {}).items():
+        axes[name] = selected(axes, name, wanted)
     cells: dict[tuple[str, int], Cell] = {}
     for labels in itertools.product(*axes.values()):
         chosen = dict(zip(axes, labels, strict=True))
@@ -142,6 +146,17 @@ def axis_choices(name: str, axis: Any) -> dict[str, list[str]]:
     if len(choices) < len(axis):
         raise ConfigError(f"axis `{name}` names a choice twice: {list(axis)}")
     return choices
+
+
+def selected(axes: Mapping[str, dict[str, list[str]]], name: str, wanted: Any) -> dict[str, list[str]]:
+    """The choices of axis `name` that are wanted, in the axis's order."""
+    if name not in axes:
+        raise ConfigError(f"expected `only` to name axes of the grid, {', '.join(axes)}; found `{name}`")
+    labels = [str(label) for label in (wanted if isinstance(wanted, list) else [wanted])]
+    unknown = [label for label in labels if label not in axes[name]]
+    if unknown or not labels:
+        raise ConfigError(f"expected only.{name} to be some of {', '.join(axes[name])}; found {unknown or labels}")
+    return {label: overrides for label, overrides in axes[name].items() if label in labels}
 
 
 def trainings(cells: Sequence[Cell]) -> dict[tuple[str, int], list[Cell]]:

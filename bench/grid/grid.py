@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from bench.grid.cells import Cell, trainings
 from bench.grid.display import GridDisplay
@@ -44,7 +44,9 @@ def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def grid_node(config: DictConfig) -> DictConfig:
-    """The grid of a composed `grid` or `status` configuration, with the command line's overrides for every cell."""
+    """The grid of a composed `grid` or `status` configuration, with what the command line says of all of its cells."""
     node: DictConfig = config.grid.copy()
-    node.cell_overrides = list(config.cell_overrides)
+    with open_dict(node):
+        node.only = config.only
+        node.cell_overrides = list(config.cell_overrides)
     return node

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from bench.cost.allocator import keep_freed_memory
 from bench.grid.cells import Cell
 from bench.grid.store import Workspace, to_run
 
@@ -74,6 +75,7 @@ def run(cells: Sequence[Cell], fresh: bool) -> int:
 def main() -> int:
     parent = int(os.environ.get("BENCH_PARENT", os.getppid()))
     end_with_parent(parent)
+    keep_freed_memory()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     return work(Path(sys.argv[1]))

@@ -155,6 +155,15 @@ def test_overrides_of_the_command_line_come_last() -> None:
     assert cells[0].labels == {}
 
 
+def test_a_part_of_a_grid() -> None:
+    cells = enumerate_cells(grid(only={"detector": ["blazeface_tiny"], "postprocess": "nms"}, seeds=[1]))
+    whole = {(cell.cell_id, cell.seed) for cell in enumerate_cells(grid())}
+    assert [str(cell) for cell in cells] == [
+        f"blazeface_tiny (crops={crops}, postprocess=nms) seed 1" for crops in ("large", "small")
+    ]
+    assert {(cell.cell_id, cell.seed) for cell in cells} < whole
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -168,6 +177,9 @@ def test_overrides_of_the_command_line_come_last() -> None:
         ({"axes": {"detector": "scrfd_tiny"}}, "axis `detector` has no choices"),
         ({"axes": {"detector": ["scrfd_9000"]}}, "scrfd_9000"),
         ({"axes": {"color": ["red"]}}, "color"),
+        ({"only": {"color": ["red"]}}, "name axes of the grid, detector, crops, postprocess; found `color`"),
+        ({"only": {"crops": ["large", "huge"]}}, r"only.crops to be some of large, small; found \['huge'\]"),
+        ({"only": {"crops": []}}, "only.crops to be some of large, small"),
     ],
 )
 def test_grids_that_make_no_sense(changes: dict[str, Any], message: str) -> None:
