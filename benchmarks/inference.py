@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
         "threads": arguments.threads,
         "freed_memory_kept": kept,
         "input": f"{len(images)} {'images of noise' if arguments.noise else 'pictures'}, {SIZE[0]}x{SIZE[1]}",
-        "versions": {**package_versions(), **{name: version(name) for name in ("onnx", "onnxruntime")}},
+        "versions": {**package_versions(), "onnx": version("onnx")},
         "git_commit": commit,
         "git_dirty": dirty,
         "command": command(),

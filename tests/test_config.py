@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from bench.boxes import Nms
 from bench.config import CONFIG_DIR, check_trusted, compose, instantiate, options, plain, targets
 from bench.errors import BenchError, ConfigError
+from bench.grid.cells import training_identity
 from bench.losses.criterion import DenseCriterion
 
 
@@ -27,6 +28,19 @@ def test_every_part_of_every_detector_is_trusted(detector: str) -> None:
     assert len(named) > 10
     for target in named:
         check_trusted(target)
+
+
+@pytest.mark.parametrize("choice", [f"{group}={name}" for group in ("experiment", "debug") for name in options(group)])
+def test_a_cell_of_every_experiment_and_debug(choice: str) -> None:
+    config = compose("_cell", ["data=synth_faces", choice])
+    identity = training_identity(plain(config))
+    assert identity != training_identity(plain(compose("_cell", ["data=synth_faces"])))
+    group, name = choice.split("=")
+    assert config.schedule == ("smoke" if group == "debug" else "full")
+    header = (CONFIG_DIR / group / f"{name}.yaml").read_text().split("defaults:")[0]
+    (command,) = [line for line in header.splitlines() if line.startswith("# bench train ")]
+    assert choice in command.split()
+    assert "# Expected" in header
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What the suite has published follows its own schema."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def test_imported_weights_find_what_the_published_files_find() -> None:
         other = published[f"{record.detector}_onnx"]
         assert (record.dataset, record.protocol) == (other.dataset, other.protocol)
         assert record.metrics == pytest.approx(other.metrics, abs=0.001)
+
+
+def test_the_latencies_of_the_readme_are_the_measured_ones() -> None:
+    measured = json.loads((RESULTS / "inference" / "two_threads.json").read_text())
+    assert measured["git_dirty"] is False
+    rows: dict[tuple[str, str], list[str]] = {}
+    for row in measured["results"]:
+        cells = rows.setdefault((row["detector"], str(row["batch"])), [f"{row['forward_ms_p50']:.1f}"])
+        if row["forward_ratio"] != 1.0:
+            cells.append(f"{row['forward_ratio']:.2f}")
+    told = (PROJECT / "README.md").read_text().partition("## How fast")[2].partition("\n## ")[0]
+    tabled = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines() if "_kps" in line]
+    assert {(name, batch): cells for name, batch, *cells in tabled} == rows
 
 
 def test_no_picture_of_a_real_person_and_no_weight_is_published() -> None:

@@ -18,6 +18,7 @@ PACKAGES = (
     "albumentations",
     "numpy",
     "opencv-python-headless",
+    "onnxruntime",  # external detectors run under it; where it is not installed it says nothing
 )
 
 

@@ -28,6 +28,7 @@ COLUMNS: dict[str, Column] = {
         Column("postprocess", "Postprocess", "How candidates become detections: the suppression and its variant."),
         Column("settings", "Settings", "Settings of the protocol in which rows with the same postprocess differ."),
         Column("schedule", "Schedule", "Length of the training: full, proxy (shortened), smoke (a few steps), none."),
+        Column("epochs", "Epochs", "Passes of the training over its train set, where the record tells."),
         Column("weights", "Weights", "Origin: trained here, imported, predictions (only a file of them), random."),
         Column("train_set", "Train set", "Dataset the weights were trained on, where the record tells."),
         Column("device", "Device", "Machine that gave the latencies; compare them only within one device."),

@@ -177,7 +177,8 @@ def labels_key(record: Record, without: Collection[str] = (), detector: bool = T
     shown = {axis: label for axis, label in labels.items() if axis not in without}
     train_set = json.dumps(provenance.train_dataset, sort_keys=True)
     name = record.detector if detector else ""
-    return name, json.dumps(shown, sort_keys=True), provenance.schedule, provenance.weights, train_set
+    length = "" if provenance.epochs is None else str(provenance.epochs)
+    return name, json.dumps(shown, sort_keys=True), provenance.schedule, length, provenance.weights, train_set
 
 
 def _build_row(records: list[Record], ambiguous: bool) -> Row:

@@ -48,6 +48,7 @@ def identity_cells(row: Row, axes: list[str]) -> dict[str, object]:
         **{f"ablation/{axis}": record.ablations.get(axis) for axis in axes},
         "postprocess": row.labels["postprocess"],
         "schedule": record.provenance.schedule,
+        "epochs": record.provenance.epochs,
         "weights": record.provenance.weights,
         "train_set": row.train_set,
         "dataset": record.dataset.name,

@@ -10,7 +10,7 @@ from bench.report.leaderboard import Board, Row, describe
 from bench.report.records import Cost
 
 COST = ("cost/params", "cost/macs", "cost/flops")
-SHAREABLE = ("postprocess", "cost/input_size", "device", "train_set")
+SHAREABLE = ("postprocess", "epochs", "cost/input_size", "device", "train_set")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def leaderboard_table(board: Board) -> Table:
     Schedule and weights always have a column, since they decide what a number is worth.
     """
     medians = [key for key in board.speeds if key.endswith("_p50")]
-    keys = ["rank", "detector", "ablations", "postprocess", "settings", "schedule", "weights"]
+    keys = ["rank", "detector", "ablations", "postprocess", "settings", "schedule", "epochs", "weights"]
     keys += [
         *evaluated(board.metrics),
         *COST,
@@ -133,6 +133,7 @@ def _cells(row: Row) -> dict[str, Cell]:
         "postprocess": row.labels["postprocess"],
         "settings": row.settings,
         "schedule": row.record.provenance.schedule,
+        "epochs": None if row.record.provenance.epochs is None else str(row.record.provenance.epochs),
         "weights": row.record.provenance.weights,
         "train_set": row.train_set,
         "device": row.record.provenance.device,

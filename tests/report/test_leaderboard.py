@@ -95,10 +95,11 @@ def test_what_differs_is_never_averaged(make_record):
         make_record(cell_id="a2", seed=2, ablations={"neck": "bifpn"}, metrics=ap(0.6)),
         make_record(cell_id="a3", seed=3, protocol={"postprocess": "blending"}, metrics=ap(0.7)),
         make_record(cell_id="a4", seed=4, provenance={"train_dataset": {"name": "synth_faces"}}, metrics=ap(0.2)),
+        make_record(cell_id="a6", seed=0, provenance={"epochs": 12}, metrics=ap(0.3)),
         make_record(cell_id="a5", seed=5, metrics=ap(0.9)),  # looks like the first, but is another cell
     ]
     (board,) = build_boards(records)
-    assert len(board.rows) == 6
+    assert len(board.rows) == 7
     assert {row.ablations for row in board.rows if row.ambiguous} == {"cell a", "cell a5"}
 
 

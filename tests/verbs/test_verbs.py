@@ -14,7 +14,7 @@ from bench.__main__ import VERBS, for_every_cell, options_last
 from bench.report.records import read_records
 
 Bench = Callable[..., CompletedProcess[str]]
-TINY = ["data=synth_faces", "data.train_images=16", "data.val_images=8", "data.num_workers=0", "schedule=smoke"]
+TINY = ["data=synth_faces", "debug=fast", "data.val_images=8"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
