@@ -30,6 +30,7 @@ INCIDENTAL = (
     "hydra",
     "labels",
 )
+COLLECTIONS = ("experiment", "debug")  # groups whose files change values that a record does not show otherwise
 
 
 def run(config: DictConfig) -> None:
@@ -50,10 +51,14 @@ def run(config: DictConfig) -> None:
 
 
 def own_labels() -> Mapping[str, str]:
-    """Single values changed on the command line, named as such: no two rows may differ silently."""
-    overrides = HydraConfig.get().overrides.task
-    changed = [o for o in overrides if "." in o.split("=")[0] and not o.lstrip("+~").startswith(INCIDENTAL)]
+    """Values changed on the command line, one by one or by a file of several: no two rows may differ silently."""
+    changed = [override for override in HydraConfig.get().overrides.task if changes_values(override)]
     return {"overrides": " ".join(sorted(changed))} if changed else {}
+
+
+def changes_values(override: str) -> bool:
+    key = override.split("=")[0].lstrip("+~")
+    return key in COLLECTIONS or ("." in key and not key.startswith(INCIDENTAL))
 
 
 def show(records: list[Record], as_json: bool) -> None:

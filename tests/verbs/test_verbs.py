@@ -82,7 +82,7 @@ def test_train_writes_a_record_and_resumes_nothing_twice(bench: Bench, drawn: Pa
     assert done.returncode == 0, done.stderr
     (record,) = read_records(tmp_path / "runs" / "results")
     assert json.loads(done.stdout)[0]["cell_id"] == record.cell_id
-    assert record.ablations == {"overrides": "data.train_images=16 data.val_images=8 detector.recipe.lr=0.02"}
+    assert record.ablations == {"overrides": "data.val_images=8 debug=fast detector.recipe.lr=0.02"}
     assert record.provenance.schedule == "smoke"
     assert record.provenance.train_dataset is not None
     assert "is done already" in bench(*words).stderr
@@ -128,6 +128,7 @@ def test_a_server_that_cannot_be_reached_stops_nothing(bench: Bench, drawn: Path
         *TINY,
         f"data.root={drawn}",
         "detector=scrfd_tiny",
+        "logger=wandb",
         "logger.mode=online",
         "logger.init_timeout=5",
         "pictures=0",
