@@ -48,9 +48,11 @@ def test_the_latencies_of_the_readme_are_the_measured_ones() -> None:
     assert measured["git_dirty"] is False
     rows: dict[tuple[str, str], list[str]] = {}
     for row in measured["results"]:
-        cells = rows.setdefault((row["detector"], str(row["batch"])), [f"{row['forward_ms_p50']:.1f}"])
-        if row["forward_ratio"] != 1.0:
-            cells.append(f"{row['forward_ratio']:.2f}")
+        key = row["detector"], str(row["batch"])
+        if key in rows:
+            rows[key].append(f"{row['forward_ratio']:.2f}")
+        else:  # the published file, which the others are multiples of
+            rows[key] = [f"{row['forward_ms_p50']:.1f}"]
     told = (PROJECT / "README.md").read_text().partition("## How fast")[2].partition("\n## ")[0]
     tabled = [[cell.strip() for cell in line.strip("|").split("|")] for line in told.splitlines() if "_kps" in line]
     assert {(name, batch): cells for name, batch, *cells in tabled} == rows

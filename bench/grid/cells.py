@@ -16,6 +16,9 @@ from omegaconf import DictConfig
 from bench.config import compose, plain
 from bench.errors import ConfigError
 
+# Keys of `trainer` that shape the weights; the others say where it runs.
+SHAPING_TRAINER = ("precision", "accumulate")
+
 # Keys that say where data lies and how it is read, at any depth of the `data` node; its own `incidental` names more.
 INCIDENTAL = frozenset(
     {
@@ -88,7 +91,7 @@ def training_identity(config: Mapping[str, Any]) -> dict[str, Any]:
         "detector": config["detector"],
         "data": without_incidentals(data, INCIDENTAL | set(data.get("incidental", ()))),
         "validation": config["validation"],
-        "trainer": {key: trainer[key] for key in ("precision", "accumulate")},
+        "trainer": {key: trainer[key] for key in SHAPING_TRAINER},
     }
 
 

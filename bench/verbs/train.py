@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from bench.errors import BenchError
-from bench.grid.cells import make_cell
+from bench.grid.cells import SHAPING_TRAINER, make_cell
 from bench.grid.run import run_cells
 from bench.grid.store import Workspace, record_path, to_run
 from bench.report.records import Record, read_record
@@ -21,7 +21,6 @@ INCIDENTAL = (
     "data.root",
     "data.num_workers",
     "data.cache",
-    "trainer.",
     "logger",
     "format",
     "overwrite",
@@ -58,6 +57,8 @@ def own_labels() -> Mapping[str, str]:
 
 def changes_values(override: str) -> bool:
     key = override.split("=")[0].lstrip("+~")
+    if key.startswith("trainer."):
+        return key.removeprefix("trainer.") in SHAPING_TRAINER
     return key in COLLECTIONS or ("." in key and not key.startswith(INCIDENTAL))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from bench.__main__ import VERBS, for_every_cell, options_last
 from bench.report.records import read_records
+from bench.verbs.train import changes_values
 
 Bench = Callable[..., CompletedProcess[str]]
 TINY = ["data=synth_faces", "debug=fast", "data.val_images=8"]
@@ -86,6 +87,25 @@ def test_train_writes_a_record_and_resumes_nothing_twice(bench: Bench, drawn: Pa
     assert record.provenance.schedule == "smoke"
     assert record.provenance.train_dataset is not None
     assert "is done already" in bench(*words).stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "named"),
+    [
+        ("detector.recipe.lr=0.1", True),
+        ("+detector.recipe.grad_clip=1", True),
+        ("debug=fast", True),
+        ("experiment=x", True),
+        ("trainer.precision=bf16-mixed", True),
+        ("trainer.accumulate=2", True),
+        ("trainer.threads=2", False),
+        ("data.root=DIR", False),
+        ("seed=1", False),
+        ("detector=scrfd_tiny", False),  # has a column of its own
+    ],
+)
+def test_what_gives_a_row_a_name(override: str, named: bool) -> None:
+    assert changes_values(override) == named
 
 
 def test_multirun_is_hydras_own(bench: Bench, drawn: Path, tmp_path: Path) -> None:

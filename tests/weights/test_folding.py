@@ -1,5 +1,7 @@
 """Folded norms by hand and in detectors, and the norms that have to stay."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -9,16 +11,18 @@ from bench.errors import WeightsError
 from bench.weights.folding import fold_norms, foldable
 from bench.weights.onnx_export import named
 
+Moved = Callable[[nn.Module], nn.Module]
 
-def moved(module: nn.Module) -> nn.Module:
-    """In evaluation, with norms that do something."""
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.uniform_(norm.weight, 0.5, 1.5)
-            nn.init.normal_(norm.bias)
-            nn.init.normal_(norm.running_mean)
-            nn.init.uniform_(norm.running_var, 0.5, 1.5)
-    return module.eval()
+
+@pytest.fixture
+def moved(move_norms: Callable[..., None]) -> Moved:
+    """The module in evaluation, with norms that do something."""
+
+    def move(module: nn.Module) -> nn.Module:
+        move_norms(module)
+        return module.eval()
+
+    return move
 
 
 def norms(module: nn.Module) -> int:
@@ -41,7 +45,7 @@ def test_one_channel_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("name", "before"), [("scrfd_tiny", 14), ("scrfd_0.5g_kps", 41), ("blazeface_tiny", 21)])
-def test_detectors_compute_the_same_without_norms(name: str, before: int) -> None:
+def test_detectors_compute_the_same_without_norms(name: str, before: int, moved: Moved) -> None:
     torch.manual_seed(0)
     detector = moved(suite.create_detector(name))
     state = {key: value.clone() for key, value in detector.state_dict().items()}
@@ -80,7 +84,7 @@ class Kept(nn.Module):
         return self.one(self.shared(x)) + self.two(self.shared(x))
 
 
-def test_norms_that_cannot_go_stay() -> None:
+def test_norms_that_cannot_go_stay(moved: Moved) -> None:
     net, images = moved(Kept()), torch.randn(2, 3, 5, 5)
     assert foldable(net) == []
     torch.testing.assert_close(fold_norms(net)(images), net(images), atol=0, rtol=0)
@@ -97,7 +101,7 @@ class SharedByLevels(nn.Module):
         return self.tower(x) * self.tower(x + 1)
 
 
-def test_a_tower_shared_with_its_norm_folds_once() -> None:
+def test_a_tower_shared_with_its_norm_folds_once(moved: Moved) -> None:
     net, images = moved(SharedByLevels()), torch.randn(1, 3, 4, 4)
     assert foldable(net) == [("tower.0", "tower.1")]
     torch.testing.assert_close(fold_norms(net)(images), net(images))

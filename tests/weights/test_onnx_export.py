@@ -33,29 +33,29 @@ KINDS = [
 ]
 
 
-def lively(name: str) -> DenseDetector:
+@pytest.fixture
+def lively(move_norms: Callable[..., None]) -> Callable[[str], DenseDetector]:
     """A detector in which nothing is left at zero: residual branches, norms, predictors."""
-    torch.manual_seed(0)
-    detector = suite.create_detector(name)
-    assert isinstance(detector, DenseDetector)
-    for module in detector.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.3, 0.7)
-            nn.init.normal_(module.bias, std=0.3)
-            nn.init.normal_(module.running_mean, std=0.3)  # type: ignore[arg-type]
-            nn.init.uniform_(module.running_var, 0.5, 1.5)  # type: ignore[arg-type]
-    for key, parameter in detector.head.named_parameters():
-        if parameter.ndim == 4:
-            nn.init.normal_(parameter, std=0.05)
-        elif key.endswith("bias"):
-            parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
-    return detector
+
+    def build(name: str) -> DenseDetector:
+        torch.manual_seed(0)
+        detector = suite.create_detector(name)
+        assert isinstance(detector, DenseDetector)
+        move_norms(detector, weights=(0.3, 0.7), std=0.3)
+        for key, parameter in detector.head.named_parameters():
+            if parameter.ndim == 4:
+                nn.init.normal_(parameter, std=0.05)
+            elif key.endswith("bias"):
+                parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
+        return detector
+
+    return build
 
 
 @pytest.mark.parametrize(
     ("name", "input_type"), [*((name, "float") for name in KINDS), ("scrfd_tiny", "uint8"), ("blazeface", "uint8")]
 )
-def test_any_batch_and_size(name: str, input_type: str, tmp_path: Path) -> None:
+def test_any_batch_and_size(name: str, input_type: str, tmp_path: Path, lively: Callable[[str], DenseDetector]) -> None:
     detector = lively(name)
     difference = export_onnx(detector, tmp_path / "w.onnx", input_type)  # type: ignore[arg-type]
     assert 0 <= difference < 1e-4

@@ -28,6 +28,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 PUBLISHED = {"scrfd_2.5g_kps": "scrfd_2.5g_kps.onnx", "scrfd_0.5g_kps": "scrfd_500m_kps.onnx"}
 Bench = Callable[..., CompletedProcess[str]]
+Exported = Callable[..., Detector]
 
 
 @pytest.fixture(scope="module", params=PUBLISHED)
@@ -80,22 +81,22 @@ def test_faces_are_found(published: tuple[Detector, Path], shared: Path, tmp_pat
         torch.testing.assert_close(one[key], two[key], atol=1e-2, rtol=0)  # pixels; strides multiply differences
 
 
-def exported(name: str, path: Path, normalisation: bool = False) -> Detector:
+@pytest.fixture
+def exported(move_norms: Callable[..., None]) -> Exported:
     """A detector with random weights and moved statistics, and its ONNX file at `path`."""
-    torch.manual_seed(0)
-    detector = suite.create_detector(name)
-    for module in detector.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias)
-            nn.init.normal_(module.running_mean)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-    export_onnx(detector, path, simplified=False)
-    if not normalisation:
-        model = onnx.load(str(path))
-        bypass(model.graph.node, next(node for node in model.graph.node if node.op_type == "Sub"))
-        onnx.save(model, str(path))
-    return detector
+
+    def export(name: str, path: Path, normalisation: bool = False) -> Detector:
+        torch.manual_seed(0)
+        detector = suite.create_detector(name)
+        move_norms(detector)
+        export_onnx(detector, path, simplified=False)
+        if not normalisation:
+            model = onnx.load(str(path))
+            bypass(model.graph.node, next(node for node in model.graph.node if node.op_type == "Sub"))
+            onnx.save(model, str(path))
+        return detector
+
+    return export
 
 
 def bypass(nodes: Any, node: Any) -> None:
@@ -105,7 +106,7 @@ def bypass(nodes: Any, node: Any) -> None:
     nodes.remove(node)
 
 
-def test_our_own_export_comes_back(tmp_path: Path) -> None:
+def test_our_own_export_comes_back(tmp_path: Path, exported: Exported) -> None:
     """Round trip of what the exporter folded: the norms, and the division by std into the first convolution."""
     path = tmp_path / "w.onnx"
     detector = exported("scrfd_0.5g_kps", path)
@@ -119,7 +120,7 @@ def test_our_own_export_comes_back(tmp_path: Path) -> None:
         torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-4)
 
 
-def test_a_graph_that_normalises_is_refused(tmp_path: Path) -> None:
+def test_a_graph_that_normalises_is_refused(tmp_path: Path, exported: Exported) -> None:
     """Our detector normalises before its first convolution; these weights would be wrong behind that."""
     exported("scrfd_0.5g_kps", tmp_path / "w.onnx", normalisation=True)
     with pytest.raises(WeightsError, match=r"1 mismatches:\n.*before it \('sub',\); backbone.stem.0 expects before it"):
@@ -169,7 +170,7 @@ def test_same_shapes_wired_otherwise_are_refused(shared: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("change", ["missing relu", "stride", "norm apart"])
-def test_other_arithmetic_between_the_same_weights_is_refused(change: str, tmp_path: Path) -> None:
+def test_other_arithmetic_between_the_same_weights_is_refused(change: str, tmp_path: Path, exported: Exported) -> None:
     path = tmp_path / "w.onnx"
     exported("scrfd_0.5g_kps", path)
     model = onnx.load(str(path))
