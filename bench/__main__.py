@@ -80,18 +80,22 @@ def launch(verb: str, overrides: list[str]) -> None:
     keep_freed_memory()
     warnings.filterwarnings("ignore", category=DeprecationWarning)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    quiet = "pytorch_lightning", "lightning_fabric", "lightning.pytorch"
-    for name in quiet:
-        logging.getLogger(name).setLevel(logging.WARNING)
     sys.argv = ["bench " + verb, *overrides]
     run: Callable[[Any], int | None] = importlib.import_module(f"bench.verbs.{verb}").run
 
     def task(config: Any) -> None:
+        quieten_libraries()
         status = guarded(run, config)
         if status:
             sys.exit(status)
 
     hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=verb)(task)()
+
+
+def quieten_libraries() -> None:
+    """No banners and tips; to be called after importing them, since they set their levels then."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def guarded(run: Callable[[Any], int | None], config: Any) -> int:

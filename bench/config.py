@@ -5,6 +5,7 @@ suite and the libraries it is built from; `BENCH_TRUST=my_package` in the enviro
 """
 
 import functools
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,14 +13,16 @@ from typing import Any
 
 import hydra.utils
 from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.composition.shared import Bases
+from bench.composition.sources import SearchPath, initialized, search_path
 from bench.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 CONFIG_DIR = Path(__file__).resolve().parent.parent / "conf"
 TRUSTED = (
@@ -47,15 +50,33 @@ OmegaConf.register_new_resolver("count", _count, replace=True)  # ${count:${data
 def compose(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
     """One of the primary configurations of `conf/`, with Hydra overrides, checked and resolvable.
 
-    Inside a command the search path is the command's own, `--config-dir` included.
+    Inside a command the search path is the command's own, `--config-dir` included. Files are taken as fixed for the
+    life of the process, and a configuration is put together from parts that others need too (`bench.composition`).
     """
     try:
-        if GlobalHydra.instance().is_initialized():
-            return hydra_compose(config_name, overrides=list(overrides))
-        with initialize_config_dir(str(CONFIG_DIR), version_base="1.3"):
+        return bases().compose(config_name, overrides)
+    except Exception as error:  # whatever is wrong, Hydra says it in its own words
+        log.debug("%s with %s is left to Hydra: %r", config_name, list(overrides), error)
+    return compose_by_hydra(config_name, overrides)
+
+
+def compose_by_hydra(config_name: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """The same, from the first file on."""
+    try:
+        with initialized(CONFIG_DIR):
             return hydra_compose(config_name, overrides=list(overrides))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"cannot compose `{config_name}` with {list(overrides)}: {error}") from error
+
+
+def bases() -> Bases:
+    """What is kept of the compositions on the search path in force."""
+    return _bases(CONFIG_DIR, search_path(CONFIG_DIR))
+
+
+@functools.lru_cache(4)
+def _bases(config_dir: Path, searched: SearchPath) -> Bases:
+    return Bases(config_dir)
 
 
 def instantiate(node: Any, **kwargs: Any) -> Any:

@@ -3,11 +3,11 @@
     python benchmarks/data_loading.py --root WIDER_ROOT --images 200 --size 640 --device cuda
 
 "plain" does per image what the released pipelines do: decode, float32, square crop, resize, flip, distort, normalise,
-channels first. Ours is `TrainTransform` on uint8, timed step by step (and held against the data module's own samples);
-normalising belongs to the detector there, so the plain pipeline is compared with and without it. Both draw the same
-crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from memory when
-it is cropped and resized. "On the device" is `DeviceTrainLoader` on `--device`, in batches; its first epoch decodes. On
-another device than the processor its times are those of the clock, for the processor does not do the work.
+channels first. Ours is `SquareCropAugmentation` on uint8, timed step by step (and held against the data module's own
+samples); normalising belongs to the detector there, so the plain pipeline is compared with and without it. Both draw
+the same crops. Times are those of the processor, so that other programs disturb little; a mapped image is read from
+memory when it is cropped and resized. "On the device" is `DeviceTrainLoader` on `--device`, in batches; its first epoch
+decodes. On another device than the processor its times are those of the clock, for the processor does not do the work.
 """
 
 import argparse
@@ -25,10 +25,10 @@ import torch
 from plain_pipeline import plain_stages
 
 from data_modules.collate import to_tensor
-from data_modules.dataset import TrainFaces
+from data_modules.dataset import TrainImages
 from data_modules.device import DeviceTrainLoader
 from data_modules.sampling import EpochSampler
-from data_modules.transforms import ResizeLongSide, Sample, TrainTransform
+from data_modules.transforms import ResizeLongSide, Sample, SquareCropAugmentation
 from data_modules.transforms.flip import mirrored
 from data_modules.transforms.photometric import distort
 from data_modules.transforms.pixels import resized
@@ -75,15 +75,15 @@ def main() -> None:
         logger.info("the second epoch with a cache takes %.2f of the time of the first", second / first)
 
 
-def dataset(arguments: argparse.Namespace, cache: str | None) -> TrainFaces:
+def dataset(arguments: argparse.Namespace, cache: str | None) -> TrainImages:
     """The training images; the cache may grow to what it needs."""
-    transforms = TrainTransform(arguments.size), ResizeLongSide(arguments.size)
+    transforms = SquareCropAugmentation(arguments.size), ResizeLongSide(arguments.size)
     options: dict[str, Any] = {"train_images": arguments.images, "num_workers": 0, "cache": cache, "cache_gib": 64.0}
     data: Any = WiderFace(arguments.root, *transforms, **options).train_dataloader().dataset
     return data
 
 
-def our_stages(data: TrainFaces, epoch: int, index: int) -> Stages:
+def our_stages(data: TrainImages, epoch: int, index: int) -> Stages:
     """What `data[epoch, index]` does, from the index on; `check` proves it."""
     rule: Any = data.transform
     size = rule.size
@@ -106,7 +106,7 @@ def our_stages(data: TrainFaces, epoch: int, index: int) -> Stages:
     ]
 
 
-def check(data: TrainFaces, index: int) -> None:
+def check(data: TrainImages, index: int) -> None:
     """Ours step by step is ours as a whole; the plain pipeline is run once, to have all it needs in memory too."""
     value, (image, _) = index, data[1, index]
     for _, stage in our_stages(data, 1, index):
@@ -121,7 +121,7 @@ def check(data: TrainFaces, index: int) -> None:
 
 
 def measure(
-    name: str, stages: Callable[[TrainFaces, int, int], Stages], data: TrainFaces, epoch: int
+    name: str, stages: Callable[[TrainImages, int, int], Stages], data: TrainImages, epoch: int
 ) -> dict[str, float]:
     """Seconds of processor time an image, stage by stage, over one epoch."""
     seconds: defaultdict[str, float] = defaultdict(float)
@@ -138,7 +138,7 @@ def measure(
     return seconds
 
 
-def measure_device(data: TrainFaces, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
+def measure_device(data: TrainImages, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Seconds an image, as `measure`, of two epochs of the loader that keeps images on the device."""
     on_processor = torch.device(arguments.device).type == "cpu"
     clock = time.process_time if on_processor else time.perf_counter

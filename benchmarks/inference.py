@@ -30,7 +30,7 @@ from inference_rows import SIZE, Images, Row, Rows, check
 from bench.cost.allocator import keep_freed_memory
 from bench.cost.devices import device_name
 from bench.errors import BenchError, ConfigError
-from bench.grid.provenance import command, git_state, package_versions
+from bench.run.provenance import command, git_state, package_versions
 from data_modules.collate import to_tensor
 from data_modules.errors import DataError
 from data_modules.image_folder import find_images

@@ -14,11 +14,11 @@ from torch import Tensor
 
 import bench
 from bench.detectors.base import Detector
-from bench.detectors.external_onnx import CANVAS, OnnxDetector
+from bench.detectors.candidates import Prediction
+from bench.detectors.external_onnx import CANVAS
 from bench.detectors.optimize import compile_forward, optimized
-from bench.detectors.postprocess import Prediction
 from bench.errors import BenchError, ConfigError, WeightsError
-from bench.weights.onnx_export import export_onnx, named
+from bench.weights.onnx_export import export_onnx
 from bench.weights.onnx_import import import_onnx
 
 SIZE = (640, 640)
@@ -98,7 +98,7 @@ def torch_row(name: str, detector: Detector) -> Row:
         return detector.postprocess(detector.candidates(detector(batch), sizes))
 
     def raw(outputs: Any) -> dict[str, np.ndarray]:
-        return {key: value.numpy() for key, value in named(detector, outputs).items()}  # type: ignore[arg-type]
+        return {key: value.numpy() for key, value in detector.graph_outputs(outputs).items()}
 
     return Row(name, lambda images: detector.prepare(images, SIZE)[0], detector, whole, raw)
 
@@ -106,8 +106,7 @@ def torch_row(name: str, detector: Detector) -> Row:
 def onnx_row(name: str, description: str, path: Path) -> Row:
     """A graph whose batch is fixed runs image by image. `forward` has onnxruntime's own settings; `whole` those of our
     `OnnxDetector`, whose threads do not spin on while PyTorch decodes and suppresses."""
-    detector = bench.create_detector(description, weights=path)
-    assert isinstance(detector, OnnxDetector)
+    detector: Any = bench.create_detector(description, weights=path)
     (entry,), kinds = detector.session.get_inputs(), detector.outputs
     names = [output for outputs in kinds.values() for output in outputs]
     fixed = isinstance(entry.shape[0], int)

@@ -13,14 +13,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_modules.dataset import TrainFaces
+from data_modules.dataset import TrainImages
 from data_modules.transforms.sample import Sample
 from data_modules.transforms.square_crop import SquareCrop
 
 Image = NDArray[np.float32]  # [H, W, 3] BGR
 
 
-def plain_stages(data: TrainFaces, epoch: int, index: int) -> list[tuple[str, Callable[[Any], Any]]]:
+def plain_stages(data: TrainImages, epoch: int, index: int) -> list[tuple[str, Callable[[Any], Any]]]:
     """Steps from an index to (image float32 [3, S, S], target)."""
     rng = np.random.default_rng([data.seed, epoch, index])
     transform: Any = data.transform
@@ -36,7 +36,7 @@ def plain_stages(data: TrainFaces, epoch: int, index: int) -> list[tuple[str, Ca
     ]
 
 
-def read(data: TrainFaces, index: int) -> Sample:
+def read(data: TrainImages, index: int) -> Sample:
     found = data.images[index]
     image = cv2.imread(str(data.folder / found.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     labels = np.zeros(len(found.boxes), np.int64)

@@ -10,7 +10,6 @@ import argparse
 import logging
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,8 +18,8 @@ import torch
 from torch import Tensor
 from wider_reference import reference_ap
 
-from bench.detectors.prediction_files import read_wider_predictions
 from bench.metrics.wider_face import WiderFaceAP
+from bench.predictions.wider_text import read_wider_predictions
 
 logger = logging.getLogger("wider_evaluator")
 
@@ -71,23 +70,23 @@ def evaluate(metric: WiderFaceAP, predictions: Predictions) -> dict[str, float]:
 
 
 def loop(metric: WiderFaceAP, predictions: Predictions) -> dict[str, float]:
-    truth = metric.ground_truth
-    spans = dict(zip(truth.image_ids, pairwise(truth.offsets.tolist()), strict=True))
-    xywh = [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in truth.boxes.tolist()]
+    boxes, counted = metric.objects()
     return reference_ap(
-        {image: xywh[begin:end] for image, (begin, end) in spans.items()},
+        {image: xywh(faces) for image, faces in zip(metric.image_ids, boxes, strict=True)},
         {
-            name: {image: [int(i) + 1 for i in mask[begin:end].nonzero()[0]] for image, (begin, end) in spans.items()}
-            for name, mask in truth.counted.items()
+            name: {image: (mask.nonzero()[0] + 1).tolist() for image, mask in zip(metric.image_ids, masks, strict=True)}
+            for name, masks in counted.items()
         },
         {
-            image: [
-                ((x1, y1, x2 - x1, y2 - y1), score)
-                for (x1, y1, x2, y2), score in zip(found["boxes"].tolist(), found["scores"].tolist(), strict=True)
-            ]
+            image: list(zip(xywh(found["boxes"]), found["scores"].tolist(), strict=True))
             for image, found in predictions.items()
         },
     )
+
+
+def xywh(boxes: Any) -> list[list[float]]:
+    """Corners [N, 4], an array or a tensor, as the plain loops take boxes."""
+    return [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in boxes.tolist()]
 
 
 def show(result: dict[str, float]) -> str:

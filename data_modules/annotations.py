@@ -7,9 +7,7 @@ one line of zeros. Boxes become xyxy with x2 = x + w. A face that is marked inva
 and flagged `ignore`. A negative size is an error, but for the three that the official release holds.
 """
 
-import hashlib
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,16 +55,6 @@ def face_image(path: str, xywh: NDArray[np.float32], invalid: NDArray[np.bool_])
     boxes = np.concatenate(corners, axis=1).astype(np.float32)  # [N, 4]
     image_id = path.rsplit(".", 1)[0]
     return FaceImage(image_id, path, boxes, ignore, np.zeros((len(boxes), 5, 3), np.float32))
-
-
-def annotation_hash(images: Iterable[FaceImage]) -> str:
-    """16 hexadecimal digits that change when an image, a box or an ignore flag does; the order of images is free."""
-    digest = hashlib.sha256()
-    for image in sorted(images, key=lambda image: image.image_id):
-        digest.update(f"{image.image_id}\n{len(image.boxes)}\n".encode())
-        digest.update(image.boxes.astype("<f4").tobytes())
-        digest.update(image.ignore.astype(np.uint8).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def read_lines(path: Path) -> list[str]:

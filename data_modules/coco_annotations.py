@@ -4,10 +4,9 @@ Only what detection needs is read: `segmentation` may be missing, `iscrowd` coun
 become xyxy. A crowd, and a box without width or height (the training file has some), is kept and flagged `ignore`.
 """
 
-import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,10 @@ from numpy.typing import NDArray
 
 from data_modules.errors import DataError
 
-LAYOUT = "root/annotations/instances_{train,val}2017.json beside root/{train,val}2017, from https://cocodataset.org"
+LAYOUT = (
+    "the official layout is root/annotations/instances_{train,val}2017.json beside root/{train,val}2017, from "
+    "https://cocodataset.org"
+)
 _KEYPOINTS = (5, 3)  # none is visible: COCO's objects have no facial landmarks, and batches stay uniform
 
 
@@ -75,20 +77,9 @@ def read_coco(path: Path, classes: Sequence[str] | None = None) -> CocoFile:
     return CocoFile(found, tuple(categories[category] for category in chosen), tuple(chosen))
 
 
-def annotation_hash(images: Iterable[LabelledImage], class_names: Sequence[str]) -> str:
-    """16 hexadecimal digits that change when a class, an image, a box, a label or an ignore flag does."""
-    digest = hashlib.sha256("\n".join(class_names).encode())
-    for image in sorted(images, key=lambda image: image.image_id):
-        digest.update(f"\n{image.image_id} {image.path} {len(image.boxes)}\n".encode())
-        digest.update(image.boxes.astype("<f4").tobytes())
-        digest.update(image.labels.astype("<i8").tobytes())
-        digest.update(image.ignore.astype(np.uint8).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _load(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise DataError(f"expected the annotation file {path}, found none; the official layout is {LAYOUT}")
+        raise DataError(f"expected the annotation file {path}, found none; {LAYOUT}")
     try:
         document = json.loads(path.read_bytes())
     except ValueError as error:  # json's own, and bytes that are no UTF-8

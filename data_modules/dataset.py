@@ -104,6 +104,3 @@ class EvalImages(_Images):
         target["size"] = torch.tensor([height, width])
         target["scale"] = torch.tensor([new_width / width, new_height / height], dtype=torch.float32)
         return to_tensor(sample.image), target
-
-
-TrainFaces, EvalFaces = TrainImages, EvalImages  # the names that benchmarks/ uses

@@ -36,7 +36,12 @@ class Drawn:
         """Sets of another version, seed or size have images of the same names."""
         return f"{self.name}-{self.drawn.name}"
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the set is drawn."""
+        return bool(self.is_drawn(self.drawn, **self.drawing))
+
     def prepare_data(self) -> None:
         """Draw the set unless it is complete."""
-        if not self.is_drawn(self.drawn, **self.drawing):
+        if not self.is_prepared:
             self.draw(self.drawn, **self.drawing)

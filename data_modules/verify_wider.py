@@ -24,7 +24,7 @@ class WiderVerification(Verifiable):
     """For data modules of WIDER FACE's layout."""
 
     images: str
-    labels: dict[str, Path | None]
+    landmark_files: dict[str, Path | None]
     label_boxes: str
 
     def _read(self, split: Any) -> list[Any]:
@@ -44,7 +44,7 @@ class WiderVerification(Verifiable):
         elif self.images == "all":
             records = [_record(name, table) for name, table in next(reversed(tables.values())).items()]
         else:
-            records = read_retinaface(self.labels[split] or text, self.label_boxes == "sizes")
+            records = read_retinaface(self.landmark_files[split] or text, self.label_boxes == "sizes")
         content = SplitContent([], self.root / f"WIDER_{split}" / "images", {})
         for path, tables_of in tables.items():
             content.problems += _differences(path, tables_of, records, text.name if self.images == "listed" else "")

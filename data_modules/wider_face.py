@@ -10,10 +10,10 @@ import logging
 from pathlib import Path
 from typing import Any, Literal
 
-from data_modules.annotations import LAYOUT, FaceImage, annotation_hash, read_text, with_landmarks
+from data_modules.annotations import LAYOUT, FaceImage, read_text, with_landmarks
 from data_modules.annotations_mat import read_mat
 from data_modules.dataset import EvalResizeRule, TrainTransformRule
-from data_modules.detection import DetectionData, Split
+from data_modules.detection import DetectionData, Split, of_release
 from data_modules.errors import DataError
 from data_modules.landmarks import read_labels, read_landmarks
 from data_modules.verify_wider import WiderVerification
@@ -29,8 +29,8 @@ class WiderFace(WiderVerification, DetectionData):
         images: "listed": those of the text files. "all": those of the .mat files (for val, the evaluation's own).
         annotations: where boxes come from, "text", "mat" or "retinaface"; None follows `images`: "text" for listed,
             "mat" for all.
-        labels, val_labels: RetinaFace label files of train and val, for annotations="retinaface": boxes and landmarks;
-            val without one takes the boxes of the text file.
+        landmark_file, val_landmark_file: RetinaFace label files of train and val, for annotations="retinaface": boxes
+            and landmarks; val without one takes the boxes of the text file.
         label_boxes: what the four numbers of a box in them are: "corners" x1 y1 x2 y2, or "sizes" x y w h, as in
             RetinaFace's own release 1.1.
         options: what `DetectionData` takes. Decoded, WIDER FACE takes about 2.4 MB an image, 31 GB for train.
@@ -43,12 +43,12 @@ class WiderFace(WiderVerification, DetectionData):
     def __init__(
         self,
         root: str | Path,
-        train_transform: TrainTransformRule,
+        train_transform: TrainTransformRule | None,
         eval_resize: EvalResizeRule,
         images: Literal["listed", "all"] = "listed",
         annotations: Literal["text", "mat", "retinaface"] | None = None,
-        labels: str | Path | None = None,
-        val_labels: str | Path | None = None,
+        landmark_file: str | Path | None = None,
+        val_landmark_file: str | Path | None = None,
         label_boxes: Literal["corners", "sizes"] = "corners",
         **options: Any,
     ) -> None:
@@ -58,76 +58,90 @@ class WiderFace(WiderVerification, DetectionData):
                 "expected images=listed or images=all and annotations=text, mat, retinaface or null; "
                 f"found images={images}, annotations={annotations}"
             )
-        if label_boxes not in ("corners", "sizes") or (annotations == "retinaface") != (labels is not None):
+        if label_boxes not in ("corners", "sizes") or (annotations == "retinaface") != (landmark_file is not None):
             raise DataError(
-                "expected data.labels=FILE with annotations=retinaface, and label_boxes to be corners or sizes; "
-                f"found labels={labels}, annotations={annotations}, label_boxes={label_boxes}"
+                "expected data.landmark_file=FILE with annotations=retinaface, and label_boxes to be corners or sizes; "
+                f"found landmark_file={landmark_file}, annotations={annotations}, label_boxes={label_boxes}"
             )
         self.root = Path(root).expanduser()
-        self.labels = {
-            "train": labels and Path(labels).expanduser(),
-            "val": val_labels and Path(val_labels).expanduser(),
-        }
+        given = {"train": landmark_file, "held_out": landmark_file, "val": val_landmark_file}
+        self.landmark_files = {split: path and Path(path).expanduser() for split, path in given.items()}
         self.label_boxes = label_boxes
         self.images = images
         self.annotation_source = annotations or ("text" if images == "listed" else "mat")
-        self._annotations: dict[Split, list[FaceImage]] = {}
+        self._annotations: dict[str, list[FaceImage]] = {}
 
     def faces(self, split: Split) -> list[FaceImage]:
         """The annotated images in use, read on first request; training images without a face are left out."""
-        if split not in self._annotations:
+        released = of_release(split)
+        if released not in self._annotations:
             images = self._read(split)
-            if split == "train":
+            if released == "train":
                 with_faces = [image for image in images if len(image.boxes)]
                 dropped = len(images) - len(with_faces)
                 log.info("%s train: %d of %d images dropped, they have no faces", self.name, dropped, len(images))
                 images = with_faces
-            self._annotations[split] = images[: self.limits[split]]
-        return self._annotations[split]
+            self._annotations[released] = images
+        return self.limited(self._annotations[released], split)
 
-    def summary(self, split: Split) -> dict[str, Any]:
-        """What was used, for the record: dataset, split, number of images and a hash of their annotations."""
-        faces = self.faces(split)
-        return {
-            "name": self.name,
-            "split": split,
-            "images": len(faces),
-            "annotation_hash": annotation_hash(faces),
-        }
-
-    @property
-    def ground_truth(self) -> dict[str, Any]:
-        """Keyword arguments of the evaluator: the folder of its .mat files and the image ids to restrict it to.
+    def truth(self, split: Split | None = None) -> dict[str, Any]:
+        """Of val the folder of the evaluation's .mat files and the images to restrict it to; of other splits the faces
+        as arrays, all of them counted but those flagged ignore.
 
         Raises:
             DataError: the folder is missing.
         """
+        wanted = split or self.split
+        return {**super().truth(wanted), "wider_face": self._official() if wanted == "val" else self._arrays(wanted)}
+
+    def _official(self) -> dict[str, Any]:
         folder = self.root / "eval_tools" / "ground_truth"
         if not folder.is_dir():
             raise DataError(f"expected the evaluation's .mat files in {folder}, found no such folder; {LAYOUT}")
         everything = self.images == "all" and self.limits["val"] is None
-        return {"ground_truth": folder, "images": None if everything else [face.image_id for face in self.faces("val")]}
+        return {"folder": folder, "images": None if everything else [face.image_id for face in self.faces("val")]}
+
+    def _arrays(self, split: Split) -> dict[str, Any]:
+        faces = self.faces(split)
+        return {
+            "image_ids": [face.image_id for face in faces],
+            "boxes": [face.boxes for face in faces],
+            "counted": {"all": [~face.ignore for face in faces]},
+        }
 
     def annotated(self, split: Split) -> list[FaceImage]:
         return self.faces(split)
 
     def folder(self, split: Split) -> Path:
-        return self.root / f"WIDER_{split}" / "images"
+        return self.root / f"WIDER_{of_release(split)}" / "images"
+
+    def sources(self, split: Split) -> tuple[list[Path], dict[str, Any]]:
+        self._check_root()
+        folder, released = self.root / "wider_face_split", of_release(split)
+        files = [folder / f"wider_face_{released}{ending}" for ending in ("_bbx_gt.txt", ".mat", "_landmarks.txt")]
+        files += [self.root / "eval_tools" / "ground_truth" / "wider_face_val.mat"] if released == "val" else []
+        labels = self.landmark_files[split]
+        files += [labels] if labels else []
+        return files, {"images": self.images, "annotations": self.annotation_source, "label_boxes": self.label_boxes}
+
+    def _check_root(self) -> None:
+        if not self.root.is_dir():
+            raise DataError(f"expected the dataset in {self.root}, found no such folder; set data.root=DIR, {LAYOUT}")
 
     def _read(self, split: Split) -> list[FaceImage]:
         """All images of a split, faceless ones too, with landmarks where there is a file of them."""
-        if not self.root.is_dir():
-            raise DataError(f"expected the dataset in {self.root}, found no such folder; {LAYOUT}")
-        if self.annotation_source == "retinaface" and self.labels[split]:
-            return self._read_labels(split, self.labels[split])
+        self._check_root()
+        labels = self.landmark_files[split]
+        if self.annotation_source == "retinaface" and labels:
+            return self._read_labels(split, labels)
         images = self._read_boxes(split)
-        landmarks = self.root / "wider_face_split" / f"wider_face_{split}_landmarks.txt"
+        landmarks = self.root / "wider_face_split" / f"wider_face_{of_release(split)}_landmarks.txt"
         return with_landmarks(images, read_landmarks(landmarks), landmarks) if landmarks.is_file() else images
 
     def _read_labels(self, split: Split, path: Path) -> list[FaceImage]:
         """The images of a label file; of these, where the text file is there, those that it lists."""
         labelled = read_labels(path, self.label_boxes == "sizes")
-        text = self.root / "wider_face_split" / f"wider_face_{split}_bbx_gt.txt"
+        text = self.root / "wider_face_split" / f"wider_face_{of_release(split)}_bbx_gt.txt"
         if self.images == "all" or not text.is_file():
             return labelled
         listed = {image.image_id for image in read_text(text)}
@@ -141,8 +155,8 @@ class WiderFace(WiderVerification, DetectionData):
 
     def _read_boxes(self, split: Split) -> list[FaceImage]:
         """The images that `images` asks for, with the boxes of the file that `annotations` asks for."""
-        folder = self.root / "wider_face_split"
-        text, mat = folder / f"wider_face_{split}_bbx_gt.txt", folder / f"wider_face_{split}.mat"
+        folder, released = self.root / "wider_face_split", of_release(split)
+        text, mat = folder / f"wider_face_{released}_bbx_gt.txt", folder / f"wider_face_{released}.mat"
         if self.images == "all" and split == "val":
             mat = self.root / "eval_tools" / "ground_truth" / "wider_face_val.mat"
         boxes_of = self.annotation_source

@@ -40,7 +40,7 @@ class Complexity:
 
     `norm_elements` is the number of elements that pass through normalisation layers, which `macs` leaves out.
     Work or parameters outside every component appear under "other", which is absent when there are none. Where an image
-    is seen in several `views`, the operations are the sum over them, and `input_size` is that of the largest.
+    is seen in several `looks`, the operations are the sum over them, and `input_size` is that of the largest.
     """
 
     input_size: tuple[int, int]  # (H, W)
@@ -49,7 +49,7 @@ class Complexity:
     params_by_component: dict[str, int]
     macs_by_component: dict[str, int]
     norm_elements: int
-    views: tuple[tuple[int, int], ...] = ()  # (H, W) each
+    looks: tuple[tuple[int, int], ...] = ()  # (H, W) each
 
     @property
     def flops(self) -> int:
@@ -64,7 +64,7 @@ class Complexity:
             "flops": self.flops,
             "params_by_component": self.params_by_component,
             "macs_by_component": self.macs_by_component,
-            "views": self.views,
+            "looks": self.looks,
         }
 
     def macs_of(self, components: Sequence[str]) -> int | None:
@@ -111,18 +111,18 @@ def measure_complexity(detector: nn.Module, input_size: tuple[int, int]) -> Comp
     )
 
 
-def summed(views: Sequence[Complexity]) -> Complexity:
-    """One detector's cost of an image that it sees in several views."""
-    largest = max(views, key=lambda view: prod(view.input_size))
+def summed(looks: Sequence[Complexity]) -> Complexity:
+    """One detector's cost of an image that it sees in several looks."""
+    largest = max(looks, key=lambda look: prod(look.input_size))
     macs: Counter[str] = Counter()
-    for view in views:
-        macs.update(view.macs_by_component)
+    for look in looks:
+        macs.update(look.macs_by_component)
     return replace(
         largest,
-        macs=sum(view.macs for view in views),
+        macs=sum(look.macs for look in looks),
         macs_by_component={name: macs[name] for name in largest.macs_by_component},
-        norm_elements=sum(view.norm_elements for view in views),
-        views=tuple(view.input_size for view in views),
+        norm_elements=sum(look.norm_elements for look in looks),
+        looks=tuple(look.input_size for look in looks),
     )
 
 

@@ -1,22 +1,33 @@
 """The contract of every detector: train, propose candidates, predict, name the parts for the cost split."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from bench.detectors.evaluation import Evaluation
-from bench.detectors.multi_scale import Images as Images
-from bench.detectors.multi_scale import View, by_size, picked, propose
-from bench.detectors.postprocess import Candidates, PostProcessor, Prediction
+from bench.cost.complexity import Complexity, measure_complexity
+from bench.detectors.batches import by_size, picked
+from bench.detectors.candidates import Candidates, Images, Prediction
 from bench.detectors.recipe import Recipe
-from bench.errors import ImageError
+from bench.detectors.weights import load_state
+from bench.errors import ConfigError, ImageError, WeightsError
+from bench.weights.folding import fold_norms
 
 Batch = Mapping[str, Any]
+Size = tuple[int, int]  # height, width
+
+
+class Evaluation(Protocol):
+    """What happens to a batch in validation; see `bench.evaluation`."""
+
+    def step(self, detector: Any, images: Any, targets: Sequence[Mapping[str, Any]]) -> None: ...
+    def compute(self) -> dict[str, dict[str, float]]: ...
+    def reset(self) -> None: ...
 
 
 class Detector(pl.LightningModule):
@@ -25,10 +36,13 @@ class Detector(pl.LightningModule):
     Normalisation and padding happen here, so that an exported detector carries them along.
 
     Args:
-        postprocessor: what `predict` uses; evaluation may hand in several others.
         mean, std: per channel, in 0..255.
         divisor: height and width are padded to multiples of it, with the value that is zero after normalisation.
         recipe: needed for training only.
+
+    Attributes:
+        postprocess: what `predict` uses; handed in from outside (`bench.create_detector` does).
+        evaluation: what validation does with a batch; handed in by who validates.
     """
 
     mean: Tensor  # [1, 3, 1, 1]
@@ -36,16 +50,15 @@ class Detector(pl.LightningModule):
 
     def __init__(
         self,
-        postprocessor: PostProcessor,
         mean: Sequence[float] = (127.5, 127.5, 127.5),
         std: Sequence[float] = (128.0, 128.0, 128.0),
         divisor: int = 32,
         recipe: Recipe | None = None,
     ) -> None:
         super().__init__()
-        self.postprocess = postprocessor
         self.divisor = divisor
         self.recipe = recipe
+        self.postprocess: Callable[[Candidates], list[Prediction]] | None = None
         self.evaluation: Evaluation | None = None
         self.memory_format = torch.contiguous_format
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -67,7 +80,44 @@ class Detector(pl.LightningModule):
     def losses(self, outputs: Any, targets: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         """Named losses whose sum is trained."""
 
-    def prepare(self, images: Images, pad_to: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
+    def complexity(self, size: Size) -> Complexity | None:
+        """Parameters and operations of one image of `size`; None where they run elsewhere and cannot be counted."""
+        return measure_complexity(self, size)
+
+    def input_size(self, wanted: Size) -> Size:
+        """The size at which an image of `wanted` size is looked at; a detector of one fixed size says which."""
+        return wanted
+
+    def check_device(self, device: str, precision: str) -> None:
+        """Raise ConfigError where this detector cannot run on "cpu" or "cuda" in "fp32", "fp16" or "bf16"."""
+
+    def load(self, path: Path, name: str) -> None:
+        """Take weights from a .safetensors file or a checkpoint; `name` is the detector's, for messages.
+
+        Raises:
+            WeightsError: a file that cannot be read, does not fit or holds a value that is not finite.
+        """
+        load_state(self, path, name)
+
+    def folded(self) -> Self:
+        """A copy for inference that computes the same: norms inside the convolutions, weights channels last.
+
+        Raises:
+            WeightsError: its forward pass cannot be traced, so that nobody knows which norm follows what.
+        """
+        ready = fold_norms(self)
+        ready.use_channels_last()
+        return ready
+
+    def check_exportable(self) -> None:
+        """Raise WeightsError where the network cannot become an ONNX graph of named outputs."""
+        raise WeightsError(f"expected a detector that can be exported to ONNX, found {type(self).__name__}")
+
+    def graph_outputs(self, outputs: Any) -> dict[str, Tensor]:
+        """What `forward` returned as the named outputs of an exported graph, in order."""
+        raise NotImplementedError
+
+    def prepare(self, images: Images, pad_to: Size | None = None) -> tuple[Tensor, Tensor]:
         """Images uint8 [3, H, W] each -> one normalised batch [B, 3, H', W'] and the sizes [B, 2] before padding.
 
         Raises:
@@ -94,27 +144,26 @@ class Detector(pl.LightningModule):
         """uint8 [B, 3, H, W] -> the same in the type and on the device of the detector."""
         return ((images.to(self.mean.device).float() - self.mean) / self.std).to(self.mean.dtype)
 
-    def raw(self, images: Images, pad_to: tuple[int, int] | None = None) -> Candidates:
+    def raw(self, images: Images, pad_to: Size | None = None) -> Candidates:
         """Candidates before suppression, for images uint8 [3, H, W] each, padded to the largest of them."""
         batch, sizes = self.prepare(images, pad_to)
         return self.candidates(self(batch), sizes)
 
     @torch.no_grad()
-    def predict(
-        self, images: Images, pad_to: tuple[int, int] | None = None, views: Sequence[View] = ()
-    ) -> list[Prediction]:
+    def predict(self, images: Images) -> list[Prediction]:
         """One dict per image, in its own pixels: boxes [n, 4], scores [n], labels [n], keypoints [n, K, 3].
 
-        Without `pad_to`, images of different sizes do not share a forward pass: none depends on its neighbors.
+        Images of different sizes do not share a forward pass: none depends on its neighbors.
 
-        Args:
-            views: of multi-scale testing; none: the images as they are.
+        Raises:
+            ConfigError: no post-processor was handed in.
         """
+        if self.postprocess is None:
+            raise ConfigError("expected `detector.postprocess`, found none; bench.create_detector hands one in")
         check_images(images)
         found: dict[int, Prediction] = {}
-        for index in by_size(images, pad_to, views):
-            candidates = propose(self.raw, picked(images, index), pad_to, views)
-            found.update(zip(index, self.postprocess(candidates), strict=True))
+        for index in by_size(images):
+            found.update(zip(index, self.postprocess(self.raw(picked(images, index))), strict=True))
         return [found[i] for i in range(len(images))]
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -129,17 +178,13 @@ class Detector(pl.LightningModule):
         self.required_evaluation().reset()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        evaluation = self.required_evaluation()
-        images, targets = batch["images"], batch["targets"]
-        for index in by_size(images, evaluation.pad_to, evaluation.views):
-            found = propose(self.raw, picked(images, index), evaluation.pad_to, evaluation.views)
-            evaluation.update(found, [targets[i] for i in index])
+        self.required_evaluation().step(self, batch["images"], batch["targets"])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Lightning's hook: images that views resize first stay where they are, and follow view by view."""
-        if self.evaluation is not None and self.evaluation.views and not self.training:
-            return batch
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        """Lightning's hook: in validation images follow look by look, and targets are wanted on the CPU."""
+        if self.trainer.training:
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return batch
 
     def on_validation_epoch_end(self) -> None:
         metrics = self.required_evaluation().compute()

@@ -6,9 +6,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import compose, instantiate, options
+from bench.config import compose, instantiate, options, plain
 from bench.detectors.base import Detector
-from bench.detectors.weights import load_weights
 from bench.errors import ConfigError
 
 EXTERNAL = "external/"
@@ -22,18 +21,15 @@ def list_detectors(pattern: str = "*") -> list[str]:
 
 
 def create_detector(
-    name: str,
-    weights: str | Path | None = None,
-    postprocess: str = "nms",
-    protocol: str = "wider_vga",
-    **overrides: Any,
+    name: str, weights: str | Path | None = None, postprocess: str = "nms", **overrides: Any
 ) -> Detector:
     """A detector in evaluation mode.
 
     Args:
         name: one of `list_detectors()`.
         weights: a .safetensors file or a checkpoint; None initialises at random.
-        postprocess: which suppression `predict` uses, with the thresholds of `protocol`.
+        postprocess: which suppression `predict` uses, with the thresholds of `conf/model.yaml`. Any callable from
+            candidates to predictions may take its place later: `detector.postprocess = ...`.
         overrides: values of the detector's `model` node, nested as in its YAML (`head={"channels": 32}`).
 
     Raises:
@@ -41,16 +37,18 @@ def create_detector(
         WeightsError: weights of another detector.
     """
     check_name(name)
-    config = compose("model", [f"detector={name}", f"postprocess={postprocess}", f"protocol={protocol}"])
+    config = compose("model", [f"detector={name}", f"postprocess={postprocess}"])
     if overrides:
         known = config.detector.model
         try:
             config.detector.model = OmegaConf.merge(known, OmegaConf.create(overrides))
         except Exception as error:
             raise ConfigError(f"detector `{name}` does not take {overrides}: {error}") from error
-    detector = build_detector(config)
+    detector = build_detector(config.detector)
+    detector.postprocess = instantiate(config.postprocess.processor)
+    weights = weights or config.detector.get("weights")
     if weights is not None:
-        load_weights(detector, Path(weights), name)
+        detector.load(Path(weights), name)
     return detector.eval()
 
 
@@ -61,14 +59,24 @@ def check_name(name: str) -> None:
         raise ConfigError(f"no detector `{name}`; there are {', '.join(close or list_detectors())}")
 
 
-def build_detector(config: DictConfig, with_recipe: bool = False) -> Detector:
-    """The detector of a composed configuration, with its `postprocess`; with its recipe when it is to be trained."""
-    recipe = instantiate(config.detector.recipe) if with_recipe else None
-    detector = instantiate(
-        config.detector.model, postprocessor=instantiate(config.postprocess.processor), recipe=recipe
-    )
+def build_detector(node: DictConfig, with_recipe: bool = False) -> Detector:
+    """The detector of a composed `detector` node: its `model` with its `inference`, and its recipe where it is trained.
+
+    Raises:
+        ConfigError: the target is no Detector, or there is no recipe to train by.
+    """
+    if with_recipe and node.get("recipe") is None:
+        raise ConfigError(f"detector `{node.name}` has no recipe: it cannot be trained here, only evaluated")
+    recipe = instantiate(node.recipe) if with_recipe else None
+    inference = {key: built(value) for key, value in (node.get("inference") or {}).items()}
+    detector = instantiate(node.model, recipe=recipe, **inference)
     if not isinstance(detector, Detector):
-        raise ConfigError(
-            f"`{config.detector.model._target_}` is no Detector; derive it from bench.detectors.base.Detector"
-        )
+        raise ConfigError(f"`{node.model._target_}` is no Detector; derive it from bench.detectors.base.Detector")
     return detector
+
+
+def built(value: Any) -> Any:
+    """The object that a node with a `_target_` describes; any other value as plain Python."""
+    if OmegaConf.is_dict(value) and "_target_" in value:
+        return instantiate(value)
+    return plain(value) if OmegaConf.is_config(value) else value

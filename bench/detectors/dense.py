@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from bench.boxes.anchors import AnchorGenerator, Anchors
 from bench.detectors.base import Detector
-from bench.detectors.postprocess import Candidates, PostProcessor
+from bench.detectors.candidates import Candidates
 from bench.heads.outputs import HeadOutputs
-from bench.losses.criterion import BoxCoder, DenseCriterion, Flat
+from bench.losses.criterion import BoxCoder, DenseCriterion, FlatOutputs
 
 
 class DenseDetector(Detector):
@@ -24,7 +24,7 @@ class DenseDetector(Detector):
         criterion: called with the coder, builds the training criterion.
         num_classes: class scores per anchor.
         score_fusion: from class scores and the IoUs that the head expects to scores; None, or a head without an IoU
-            branch, leaves the class scores.
+            branch, leaves the class scores. From the YAML's `inference`, as everything that shapes candidates alone.
         options: what `Detector` takes.
     """
 
@@ -36,12 +36,11 @@ class DenseDetector(Detector):
         anchors: AnchorGenerator,
         coder: BoxCoder,
         criterion: Any,
-        postprocessor: PostProcessor,
         num_classes: int = 1,
         score_fusion: Callable[[Tensor, Tensor], Tensor] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(postprocessor, **options)
+        super().__init__(**options)
         self.backbone = backbone
         self.neck: nn.Module = neck(backbone.out_channels) if neck is not None else nn.Identity()
         channels = backbone.out_channels if neck is None else self.neck.out_channels
@@ -63,12 +62,12 @@ class DenseDetector(Detector):
         """images [B, 3, H, W] normalised -> what the head predicts on every level."""
         return self.head(self.neck(self.backbone(images)))
 
-    def flatten(self, outputs: HeadOutputs) -> tuple[Flat, Anchors]:
+    def flatten(self, outputs: HeadOutputs) -> tuple[FlatOutputs, Anchors]:
         """Per-level maps -> [B, N, values] in the order of the anchors, and these."""
         cls, bbox, kps, iou = outputs
         size = (cls[0].shape[-2] * self.anchors.strides[0], cls[0].shape[-1] * self.anchors.strides[0])
         anchors = self.anchors(size, cls[0].device)
-        return Flat(
+        return FlatOutputs(
             self.join(cls, self.num_classes),
             self.join(bbox, 4),
             None if kps is None else self.join(kps, kps[0].shape[1] // self.anchors.per_cell[0]),
@@ -77,7 +76,7 @@ class DenseDetector(Detector):
 
     def join(self, maps: Sequence[Tensor], values: int) -> Tensor:
         """[B, A V, H, W] per level -> [B, N, V]: rows, columns, anchors."""
-        return torch.cat([x.permute(0, 2, 3, 1).reshape(x.shape[0], -1, values) for x in maps], dim=1)
+        return torch.cat([rows(x, values) for x in maps], dim=1)
 
     def candidates(self, outputs: HeadOutputs, sizes: Tensor) -> Candidates:
         flat, anchors = self.flatten(outputs)
@@ -85,8 +84,32 @@ class DenseDetector(Detector):
         scores = flat.logits.float().sigmoid()
         if self.score_fusion is not None and flat.ious is not None:
             scores = self.score_fusion(scores, flat.ious.float().sigmoid())
-        return Candidates(self.coder.decode(anchors, flat.deltas.float()), scores, keypoints, sizes)
+        return Candidates.dense(self.coder.decode(anchors, flat.deltas.float()), scores, sizes, keypoints)
+
+    def check_exportable(self) -> None:
+        """Every dense detector can be, as far as its layers can."""
+
+    def graph_outputs(self, outputs: HeadOutputs) -> dict[str, Tensor]:
+        """For each stride S: `score_S` [B, N, C] probabilities, `bbox_S` [B, N, 4] and `kps_S` [B, N, 2 K], coded."""
+        counts = self.anchors.per_cell
+        scores = [rows(x, self.num_classes).sigmoid() for x in outputs.cls]
+        if self.score_fusion is not None and outputs.iou is not None:
+            ious = [rows(x, 1).sigmoid().squeeze(-1) for x in outputs.iou]
+            scores = [self.score_fusion(score, iou) for score, iou in zip(scores, ious, strict=True)]
+        kps = outputs.kps or []
+        points = [rows(x, int(x.shape[1]) // count) for x, count in zip(kps, counts, strict=False)]
+        boxes = [rows(x, 4) for x in outputs.bbox]
+        return {
+            f"{kind}_{stride}": values
+            for kind, levels in (("score", scores), ("bbox", boxes), ("kps", points))
+            for stride, values in zip(self.anchors.strides, levels, strict=False)
+        }
 
     def losses(self, outputs: HeadOutputs, targets: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         flat, anchors = self.flatten(outputs)
         return self.criterion(flat, anchors, targets)
+
+
+def rows(values: Tensor, width: int) -> Tensor:
+    """[B, A * width, H, W] -> [B, H * W * A, width]"""
+    return values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, width)

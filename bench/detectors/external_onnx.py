@@ -1,6 +1,6 @@
 """Any ONNX file as a detector, described by a small YAML: what goes in, what comes out, how boxes are coded.
 
-Needs onnxruntime. The file is `detector.model.path=FILE`, or `weights=FILE` as for our own detectors.
+Needs onnxruntime. The file is `weights=FILE` as for our own detectors, or the `weights` of the detector's YAML.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from bench.boxes.anchors import AnchorGenerator
-from bench.detectors.base import Images
+from bench.detectors.base import Size
+from bench.detectors.candidates import Candidates, Images
 from bench.detectors.external import ExternalDetector
-from bench.detectors.postprocess import Candidates, PostProcessor
 from bench.errors import ConfigError, ImageError, WeightsError
 from bench.losses.criterion import BoxCoder
 from bench.weights.optional import required
@@ -30,8 +30,7 @@ class OnnxDetector(ExternalDetector):
         outputs: names of the graph's outputs under `scores`, `boxes` and, where there are any, `keypoints`: one name,
             or one for each level in the order of the anchors. Each is [B, N, values], [N, values] or a map
             [B, A * values, H, W], anchor-major.
-        path: the file; None waits for `weights=`.
-        input_size: height and width of a graph of fixed size, to which images are padded; None: any size.
+        fixed_size: height and width of a graph of fixed size, to which images are padded; None: any size.
         layout: NCHW or NHWC; channels: RGB or BGR.
         num_classes: of the scores, `background` not counted.
         background: index of the class that stands for nothing; None if there is none.
@@ -44,10 +43,8 @@ class OnnxDetector(ExternalDetector):
 
     def __init__(
         self,
-        postprocessor: PostProcessor,
         outputs: Mapping[str, str | Sequence[str]],
-        path: str | Path | None = None,
-        input_size: Sequence[int] | None = None,
+        fixed_size: Sequence[int] | None = None,
         layout: Literal["NCHW", "NHWC"] = "NCHW",
         channels: Literal["RGB", "BGR"] = "RGB",
         num_classes: int = 1,
@@ -59,19 +56,27 @@ class OnnxDetector(ExternalDetector):
         box_unit: Literal["pixels", "fractions"] = "pixels",
         **options: Any,
     ) -> None:
-        super().__init__(postprocessor, **options)
+        super().__init__(**options)
         self.outputs = {key: [names] if isinstance(names, str) else list(names) for key, names in outputs.items()}
         check_description(self.outputs, layout, channels, activation, anchors, coder)
-        self.input_size = None if input_size is None else (int(input_size[0]), int(input_size[1]))
+        self.fixed_size = None if fixed_size is None else (int(fixed_size[0]), int(fixed_size[1]))
         self.layout, self.channels = layout, channels
         self.num_classes, self.background, self.activation = num_classes, background, activation
         self.anchors, self.coder, self.box_unit = anchors, coder, box_unit
         self.padding = padding
         self.session: Any = None
-        if path is not None:
-            self.load_file(Path(path), type(self).__name__)
 
-    def load_file(self, path: Path, name: str) -> None:
+    def input_size(self, wanted: Size) -> Size:
+        return self.fixed_size or wanted
+
+    def check_device(self, device: str, precision: str) -> None:
+        if (device, precision) != ("cpu", "fp32"):
+            raise ConfigError(
+                f"an ONNX detector runs on the CPU in the precision of its file; expected cpu and fp32, found {device} "
+                f"and {precision}"
+            )
+
+    def load(self, path: Path, name: str) -> None:
         """Open the graph and check that it has the outputs described.
 
         Raises:
@@ -104,19 +109,19 @@ class OnnxDetector(ExternalDetector):
     def __deepcopy__(self, memo: dict[int, Any]) -> "OnnxDetector":
         raise ConfigError("an ONNX detector cannot be copied: its session belongs to onnxruntime")
 
-    def prepare(self, images: Images, pad_to: tuple[int, int] | None = None) -> tuple[Tensor, Tensor]:
-        """As every detector, but padded to `input_size` where the graph has one.
+    def prepare(self, images: Images, pad_to: Size | None = None) -> tuple[Tensor, Tensor]:
+        """As every detector, but padded to `fixed_size` where the graph has one.
 
         Raises:
             ImageError: an image larger than that.
         """
-        for image in images if self.input_size else ():
-            if any(side > limit for side, limit in zip(image.shape[-2:], self.input_size or (), strict=True)):
+        for image in images if self.fixed_size else ():
+            if any(side > limit for side, limit in zip(image.shape[-2:], self.fixed_size or (), strict=True)):
                 raise ImageError(
-                    f"this graph takes images of at most {self.input_size}, found {tuple(image.shape[-2:])} (height, "
+                    f"this graph takes images of at most {self.fixed_size}, found {tuple(image.shape[-2:])} (height, "
                     "width); choose a protocol that resizes to that"
                 )
-        batch, sizes = super().prepare(images, self.input_size or pad_to)
+        batch, sizes = super().prepare(images, self.fixed_size or pad_to)
         if self.padding is not None:
             value = (batch.new_tensor(list(self.padding)).view(3, 1, 1) - self.mean[0]) / self.std[0]
             for row, (height, width) in zip(batch, sizes.tolist(), strict=True):
@@ -127,7 +132,7 @@ class OnnxDetector(ExternalDetector):
     def forward(self, images: Tensor) -> dict[str, list[Tensor]]:
         """images [B, 3, H, W] normalised -> the described outputs; a graph of a fixed batch runs image by image."""
         if self.session is None:
-            raise ConfigError("expected an ONNX file, found none; give detector.model.path=FILE or weights=FILE")
+            raise ConfigError("expected an ONNX file, found none; give weights=FILE")
         entry = self.session.get_inputs()[0]
         step = entry.shape[0] if isinstance(entry.shape[0], int) else len(images)
         if len(images) % step:
@@ -161,7 +166,7 @@ class OnnxDetector(ExternalDetector):
         if self.anchors is None or self.coder is None:
             unit = boxes.new_tensor([width, height]) if self.box_unit == "fractions" else boxes.new_ones(2)
             keypoints = None if points is None else points.reshape(*points.shape[:-1], -1, 2) * unit
-            return Candidates(boxes * unit.repeat(2), scores, keypoints, sizes)
+            return Candidates.dense(boxes * unit.repeat(2), scores, sizes, keypoints)
         anchors = self.anchors((height, width), boxes.device)
         if len(anchors) != boxes.shape[1]:
             raise ConfigError(
@@ -169,7 +174,7 @@ class OnnxDetector(ExternalDetector):
                 "mend strides and sizes of detector.model.anchors"
             )
         keypoints = None if points is None else self.coder.decode_keypoints(anchors, points)
-        return Candidates(self.coder.decode(anchors, boxes), scores, keypoints, sizes)
+        return Candidates.dense(self.coder.decode(anchors, boxes), scores, sizes, keypoints)
 
     def activated(self, scores: Tensor) -> Tensor:
         if self.activation == "none":

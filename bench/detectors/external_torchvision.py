@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.detectors.base import Images, check_images
+from bench.detectors.base import Size, check_images
+from bench.detectors.batches import by_size
+from bench.detectors.candidates import Candidates, Images
 from bench.detectors.external import ExternalDetector
-from bench.detectors.postprocess import Candidates, PostProcessor
-from bench.detectors.weights import load_weights
+from bench.detectors.weights import load_state
 from bench.errors import ConfigError
 
 Outputs = Sequence[Mapping[str, Tensor]]
@@ -28,44 +29,43 @@ class TorchvisionDetector(ExternalDetector):
     leave them something to decide (`box_score_thresh`, `score_thresh`).
     """
 
-    def __init__(
-        self, postprocessor: PostProcessor, model: nn.Module, classes: Sequence[int] = (1,), **options: Any
-    ) -> None:
-        super().__init__(postprocessor, **{"mean": (0.0,) * 3, "std": (255.0,) * 3, "divisor": 1, **options})
+    def __init__(self, model: nn.Module, classes: Sequence[int] = (1,), **options: Any) -> None:
+        super().__init__(**{"mean": (0.0,) * 3, "std": (255.0,) * 3, "divisor": 1, **options})
         if not classes:
             raise ConfigError("expected the model's label for each of our classes, found none")
         self.model = model
         self.classes = tuple(int(label) for label in classes)
 
-    def load_file(self, path: Path, name: str) -> None:
+    def load(self, path: Path, name: str) -> None:
         """The model's own state dict, as torchvision publishes it."""
-        load_weights(self.model, path, name)
+        load_state(self.model, path, name)
 
     def components(self) -> dict[str, nn.Module]:
         return {"model": self.model}
 
-    def raw(self, images: Images, pad_to: tuple[int, int] | None = None) -> Candidates:
-        """Candidates of images of any sizes; not padded here, since the model pads after its own resizing."""
+    def raw(self, images: Images, pad_to: Size | None = None) -> Candidates:
+        """Candidates of images of any sizes, size by size: the model resizes a batch and pads to its largest image."""
         check_images(images)
         sizes = torch.tensor([image.shape[-2:] for image in images], dtype=torch.int64, device=self.mean.device)
-        return self.candidates(self.model([self.normalize(image[None])[0] for image in images]), sizes)
+        found: dict[int, Mapping[str, Tensor]] = {}
+        for index in by_size(images):
+            found.update(zip(index, self.model([self.normalize(images[i][None])[0] for i in index]), strict=True))
+        return self.candidates([found[i] for i in range(len(images))], sizes)
 
     def forward(self, images: Tensor) -> Outputs:
         """images [B, 3, H, W] in 0..1 -> the model's detections."""
         return self.model(list(images))
 
     def candidates(self, outputs: Outputs, sizes: Tensor) -> Candidates:
-        """Detections in rows of equal length; where an image has fewer, the rest score nothing."""
-        count = max(len(found["scores"]) for found in outputs)
-        boxes = sizes.new_zeros((len(outputs), count, 4), dtype=torch.float32)
-        scores = boxes.new_zeros((len(outputs), count, len(self.classes)))
-        points = [found["keypoints"][..., :2] for found in outputs if "keypoints" in found]
-        keypoints = boxes.new_zeros((len(outputs), count, points[0].shape[1], 2)) if points else None
-        for index, found in enumerate(outputs):
-            n = len(found["scores"])
-            boxes[index, :n] = found["boxes"].float()
-            ours = found["labels"][:, None] == found["labels"].new_tensor(self.classes)  # [n, C]
-            scores[index, :n] = ours * found["scores"].float()[:, None]
-            if keypoints is not None:
-                keypoints[index, :n] = found["keypoints"][..., :2].float()
-        return Candidates(boxes, scores, keypoints, sizes)
+        counts = torch.tensor([len(found["scores"]) for found in outputs], device=sizes.device)
+        classes = sizes.new_tensor(self.classes)
+        labels = torch.cat([found["labels"] for found in outputs])
+        ours = labels[:, None] == classes.to(labels)  # [M, C]
+        points = [found["keypoints"][..., :2].float() for found in outputs if "keypoints" in found]
+        return Candidates(
+            boxes=torch.cat([found["boxes"] for found in outputs]).float(),
+            scores=ours * torch.cat([found["scores"] for found in outputs]).float()[:, None],
+            image=torch.arange(len(outputs), device=sizes.device).repeat_interleave(counts),
+            sizes=sizes,
+            keypoints=torch.cat(points) if points else None,
+        )

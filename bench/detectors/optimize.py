@@ -9,7 +9,6 @@ import torch
 from bench.detectors.base import Detector
 from bench.detectors.external import ExternalDetector
 from bench.errors import ConfigError
-from bench.weights.folding import fold_norms
 
 OPTIMIZATIONS = ("none", "folded", "compiled")
 
@@ -29,10 +28,9 @@ def optimized(detector: Detector, how: str) -> Detector:
         raise ConfigError(f"expected an optimization among {', '.join(OPTIMIZATIONS)}, found `{how}`")
     if how == "none":
         return detector
-    if isinstance(detector, ExternalDetector):
+    ready = detector.folded()
+    if how == "compiled" and isinstance(detector, ExternalDetector):
         raise ConfigError(f"expected a detector of this suite to be {how}, found {type(detector).__name__}")
-    ready = fold_norms(detector)
-    ready.use_channels_last()
     if how == "compiled":
         compile_forward(ready)
     return ready

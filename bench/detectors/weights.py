@@ -36,16 +36,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return dict(state)
 
 
-def load_weights(module: nn.Module, path: Path, name: str) -> None:
-    """Load `path` into `module`; every tensor must find its place. A module with a `load_file` of its own uses that.
+def load_state(module: nn.Module, path: Path, name: str) -> None:
+    """Load `path` into `module`; every tensor must find its place.
 
     Raises:
-        WeightsError: listing what is missing, unexpected or of another shape. The module is unchanged then.
+        WeightsError: listing what is missing, unexpected or of another shape, or naming a tensor that holds NaN or
+            infinity, under which nothing would be found. The module is unchanged then.
     """
-    load_file = getattr(module, "load_file", None)
-    if load_file is not None:
-        load_file(path, name)
-        return
     state = read_weights(path)
     own = module.state_dict()
     problems = [f"missing {key} {tuple(own[key].shape)}" for key in own if key not in state]
@@ -63,7 +60,19 @@ def load_weights(module: nn.Module, path: Path, name: str) -> None:
             f"  {listed}{more}\n"
             f"Name the detector that these weights belong to with detector=..."
         )
+    check_finite(state, path)
     module.load_state_dict(state)
+
+
+def check_finite(state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise WeightsError, with the names of the tensors, unless every value is finite."""
+    broken = [key for key, value in state.items() if not bool(value.isfinite().all())]
+    if broken:
+        more = f" and {len(broken) - 3} more" if len(broken) > 3 else ""
+        raise WeightsError(
+            f"{path}: expected finite weights, found NaN or infinity in {', '.join(broken[:3])}{more}; "
+            "the training diverged or the file is damaged, take an earlier checkpoint"
+        )
 
 
 def file_sha256(path: Path) -> str:

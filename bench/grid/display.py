@@ -8,8 +8,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from bench.grid.cells import Cell
-from bench.grid.store import Workspace
+from bench.run.cells import Cell
+from bench.run.workspace import Workspace
 
 
 class GridDisplay:

@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from omegaconf import DictConfig, open_dict
 
-from bench.grid.cells import Cell, trainings
 from bench.grid.display import GridDisplay
-from bench.grid.store import cell_status, find_record, to_run
+from bench.grid.enumerate import chosen_axes, points, trainings
+from bench.run.cells import Cell
+from bench.run.workspace import cell_status, find_record, to_run
 
 
 def run_grid(
@@ -33,7 +34,8 @@ def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
                 "train_id": cell.train_id,
                 "seed": cell.seed,
                 "detector": cell.detector,
-                "labels": dict(cell.labels),
+                "ablations": dict(cell.ablations),
+                "changes": dict(cell.changes),
                 "status": status,
                 "error": None if record is None else record.error,
             }
@@ -41,6 +43,25 @@ def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
     statuses = [str(row["status"]) for row in rows]
     counts = {status: statuses.count(status) for status in sorted(set(statuses))}
     return {"grid": name, "counts": counts, "cells": rows}
+
+
+def unread_status(grid: DictConfig) -> dict[str, Any]:
+    """The status of a grid whose data is not drawn yet: every cell is missing, and none has an identity."""
+    rows = [
+        {
+            "cell_id": None,
+            "train_id": None,
+            "seed": seed,
+            "detector": chosen.get("detector"),
+            "ablations": {axis: label for axis, label in chosen.items() if axis != "detector"},
+            "changes": {},
+            "status": "missing",
+            "error": None,
+        }
+        for chosen in points(chosen_axes(grid))
+        for seed in grid.seeds
+    ]
+    return {"grid": str(grid.name), "counts": {"missing": len(rows)}, "cells": rows}
 
 
 def grid_node(config: DictConfig) -> DictConfig:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from bench.grid.cells import Cell
-from bench.grid.provenance import command
-from bench.grid.records import failed_record
-from bench.grid.store import Workspace, now, to_run
 from bench.grid.worker import BUSY, write_job
-from bench.report.records import Status, write_record
+from bench.records.record import Status, write_record
+from bench.run.cells import Cell
+from bench.run.provenance import command
+from bench.run.records import failed_record, run_of
+from bench.run.training_log import TrainingLog
+from bench.run.workspace import Workspace, now, to_run
 
 log = logging.getLogger(__name__)
 Event = Callable[[str, list[Cell]], None]
@@ -131,5 +132,7 @@ class LocalLauncher:
 
     def give_up(self, job: Job, status: Status, error: str) -> None:
         for cell in to_run(job.cells, "only-missing"):
-            record = failed_record(cell, status, error, job.started_at, job.seconds)
+            begun = TrainingLog(job.workspace.root).run()
+            training = begun or run_of(cell.config, started_at=job.started_at, wall_time_s=job.seconds)
+            record = failed_record(cell, status, error, training)
             write_record(record, Path(cell.config["paths"]["results"]))

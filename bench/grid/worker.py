@@ -16,8 +16,8 @@ from pathlib import Path
 from filelock import Timeout
 
 from bench.cost.allocator import keep_freed_memory
-from bench.grid.cells import Cell
-from bench.grid.store import Workspace, to_run
+from bench.run.cells import Cell
+from bench.run.workspace import Workspace, to_run
 
 BUSY = 75  # exit status: another process holds the training's lock
 FAILED = 1
@@ -59,7 +59,7 @@ def work(job: Path) -> int:
 
 
 def run(cells: Sequence[Cell], fresh: bool) -> int:
-    from bench.grid.run import run_cells  # after the lock: it takes seconds to import
+    from bench.run.train import run_cells  # after the lock: it takes seconds to import
 
     try:
         run_cells(cells, fresh)

@@ -52,7 +52,7 @@ class IoULoss(Protocol):
 
 
 @dataclass
-class Flat:
+class FlatOutputs:
     """A head's outputs for a batch, flattened over levels in the order of the anchors."""
 
     logits: Tensor  # [B, N, C]
@@ -105,7 +105,7 @@ class DenseCriterion:
     keypoint_map: Sequence[Sequence[int]] | None = None
     iou_loss: IoULoss | None = None
 
-    def __call__(self, flat: Flat, anchors: Anchors, targets: Sequence[Target]) -> dict[str, Tensor]:
+    def __call__(self, flat: FlatOutputs, anchors: Anchors, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Losses by name ("loss_cls", "loss_bbox", "loss_kps", "loss_iou"), scalars whose plain sum is trained."""
         positives, valid = self.match(anchors, targets, flat.logits.device)
         chosen = anchors.select(positives.anchor)

@@ -12,33 +12,29 @@ pycocotools is the definition; faster-coco-eval, the default engine, gives the s
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from bench.errors import ConfigError, PredictionError
 from bench.metrics.coco_engines import Engine, coco_metrics
 from bench.metrics.coco_ground_truth import read_coco_ground_truth
+from bench.metrics.evaluator import Evaluator
+from bench.predictions.coco_results import read_coco_results
 
+METRICS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 logger = logging.getLogger(__name__)
 
-STATES = {
-    "boxes": torch.float64,
-    "scores": torch.float64,
-    "labels": torch.int64,
-    "images": torch.int64,
-    "counts": torch.int64,
-}
 
-
-class CocoAP(Metric):
+class CocoAP(Evaluator):
     """AP, AP50, AP75, APs, APm, APl, AR1, AR10, AR100, ARs, ARm, ARl as fractions.
 
     Args:
-        annotations: an annotation file, `instances_*.json`.
+        truth: an annotation file, `instances_*.json`; or what a data module hands out, whose `coco` names that file and
+            what to restrict it to.
         images: the image ids to evaluate; None for all of the file, those without objects too.
         classes: names of the categories to evaluate, in the order of the labels; None for all, in the order of ids.
         engine: "faster" or "pycocotools".
@@ -48,19 +44,17 @@ class CocoAP(Metric):
         GroundTruthError: the file cannot be read, or lacks one of `images` or `classes`.
     """
 
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
-
-    boxes: list[Tensor]  # [n, 4] of each update, x y w h
-    scores: list[Tensor]  # [n]
-    labels: list[Tensor]  # [n]
-    images: list[Tensor]  # [B] image ids
-    counts: list[Tensor]  # [B] detections of that image
+    states: ClassVar = {
+        "boxes": (torch.float64, (4,)),  # x y w h of each detection
+        "scores": (torch.float64, ()),
+        "labels": (torch.int64, ()),
+        "images": (torch.int64, ()),  # image ids
+        "counts": (torch.int64, ()),  # detections of that image
+    }
 
     def __init__(
         self,
-        annotations: str | Path,
+        truth: str | Path | Mapping[str, Any],
         images: Sequence[int] | None = None,
         classes: Sequence[str] | None = None,
         engine: Engine = "faster",
@@ -72,13 +66,19 @@ class CocoAP(Metric):
                 "expected max_detections above 10 and engine=faster or engine=pycocotools, "
                 f"found max_detections={max_detections} and engine={engine}"
             )
-        self.ground_truth = read_coco_ground_truth(annotations, images, classes)
+        form: Mapping[str, Any] = {"annotations": truth} if isinstance(truth, str | Path) else truth.get("coco", {})
+        if not form:
+            raise ConfigError(
+                "expected data with COCO's truth (an annotation file), found data without; choose a protocol whose "
+                "evaluators fit it, such as protocol=wider_vga"
+            )
+        chosen = form.get("images") if images is None else images
+        names = form.get("classes") if classes is None else classes
+        self.ground_truth = read_coco_ground_truth(form["annotations"], chosen, names)
         self.image_ids: tuple[int, ...] = self.ground_truth.image_ids
         self.engine: Engine = engine
         self.max_detections = max_detections
         self._known = frozenset(self.image_ids)
-        for name in STATES:
-            self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: Sequence[Mapping[str, Tensor]], targets: Sequence[Mapping[str, Any]]) -> None:
         """Take the detections of some images.
@@ -99,9 +99,8 @@ class CocoAP(Metric):
         if not rows:
             return
         boxes, scores, labels = (torch.cat(column) for column in zip(*rows, strict=True))
-        counts = torch.tensor([len(row[1]) for row in rows])
-        for name, value in zip(STATES, (boxes, scores, labels, torch.tensor(images), counts), strict=True):
-            getattr(self, name).append(value.to(self.device, STATES[name]))
+        counts = [len(row[1]) for row in rows]
+        self.append(boxes=boxes, scores=scores, labels=labels, images=images, counts=counts)
 
     def compute(self) -> dict[str, float]:
         """COCO's twelve numbers over all images evaluated; NaN where one is undefined."""
@@ -114,33 +113,51 @@ class CocoAP(Metric):
             self.max_detections,
         )
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """As in torchmetrics, which would gather a process without any image as float and break on int states."""
-        if not self._is_synced and not self.images:
-            for name, dtype in STATES.items():
-                shape = (0, 4) if name == "boxes" else (0,)
-                getattr(self, name).append(torch.zeros(shape, dtype=dtype, device=self.device))
-        super().sync(*args, **kwargs)
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return METRICS
+
+    def truth_hash(self) -> str:
+        return self.ground_truth.content_hash()
+
+    def per_image(self) -> dict[str, Any]:
+        """`boxes` [D, 4] x y w h, `scores` [D] and `labels` [D] of the detections."""
+        boxes, scores, labels, images, counts = (self.rows(name) for name in self.states)
+        first, own = self.given()
+        return {
+            "image_ids": images[first].tolist(),
+            "counts": counts[first],
+            "boxes": boxes[own],
+            "scores": scores[own],
+            "labels": labels[own],
+        }
+
+    def objects(self) -> tuple[list[NDArray[np.float64]], dict[str, list[NDArray[np.bool_]]]]:
+        """All but crowds count."""
+        rows: dict[int, list[list[float]]] = {image_id: [] for image_id in self.image_ids}
+        crowds: dict[int, list[bool]] = {image_id: [] for image_id in self.image_ids}
+        for entry in self.ground_truth.annotations:
+            x, y, w, h = entry["bbox"]
+            rows[entry["image_id"]].append([x, y, x + w, y + h])
+            crowds[entry["image_id"]].append(bool(entry["iscrowd"]))
+        boxes = [np.array(found, np.float64).reshape(-1, 4) for found in rows.values()]
+        return boxes, {"all": [~np.array(found, np.bool_) for found in crowds.values()]}
+
+    def read_predictions(self, path: Path) -> Mapping[int, dict[str, Tensor]]:
+        truth = self.ground_truth
+        return read_coco_results(path, truth.known_images, truth.known_categories, truth.category_ids)
 
     def _detections(self) -> list[dict[str, Any]]:
-        if not len(self.images):
-            return []
-        boxes, scores, labels, images, counts = (dim_zero_cat(getattr(self, name)).tolist() for name in STATES)
-        found: list[dict[str, Any]] = []
-        seen: set[int] = set()
-        begin = 0
-        for image, count in zip(images, counts, strict=True):
-            fresh = image not in seen  # a sampler that pads the last batch hands some images in twice
-            seen.add(image)
-            for i in range(begin, begin + count if fresh else begin):
-                x, y, w, h = boxes[i]
-                category = self.ground_truth.category_ids[labels[i]]
-                found.append({
-                    "id": len(found) + 1, "image_id": image, "category_id": category, "bbox": [x, y, w, h],
-                    "area": w * h, "iscrowd": 0, "score": scores[i],
-                })  # fmt: skip
-            begin += count
-        return found
+        found = self.per_image()
+        images = np.repeat(np.array(found["image_ids"], np.int64), found["counts"]).tolist()
+        columns = (found[name].tolist() for name in ("boxes", "labels", "scores"))
+        return [
+            {
+                "id": number, "image_id": image, "category_id": self.ground_truth.category_ids[label], "bbox": box,
+                "area": box[2] * box[3], "iscrowd": 0, "score": score,
+            }
+            for number, (image, box, label, score) in enumerate(zip(images, *columns, strict=True), start=1)
+        ]  # fmt: skip
 
     def _image(self, image_id: Any) -> int:
         if image_id not in self._known:

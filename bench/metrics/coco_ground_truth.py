@@ -1,5 +1,6 @@
 """The annotation file of COCO as its evaluation needs it: boxes, areas, crowds; `segmentation` is not looked at."""
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Any
 from bench.errors import BenchError
 
 WANTED = "fetch the file again, or name another with data.annotations=FILE"
+IDS = ("id", "image_id", "category_id")
 
 
 class GroundTruthError(BenchError):
@@ -33,6 +35,15 @@ class CocoGroundTruth:
     known_categories: frozenset[int]
     annotations: list[dict[str, Any]]
 
+    def content_hash(self) -> str:
+        """16 hexadecimal digits of images, categories and objects evaluated, their areas and crowds included."""
+        lines = [f"{self.image_ids} {self.category_ids}"]
+        lines += sorted(
+            json.dumps([entry[key] for key in ("image_id", "category_id", "bbox", "area", "iscrowd")])
+            for entry in self.annotations
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
 
 def read_coco_ground_truth(
     path: str | Path, images: Sequence[int] | None = None, classes: Sequence[str] | None = None
@@ -53,11 +64,13 @@ def read_coco_ground_truth(
         what = f"image {min(unknown)}, which it lacks" if unknown else "none"
         raise GroundTruthError(f"{path}: expected images of this file to evaluate, found {what}")
     category_ids = _categories(path, names, classes)
-    wanted_images, wanted = set(chosen_images), set(category_ids)
+    all_images, wanted_images, wanted = set(known), set(chosen_images), set(category_ids)
     found: list[dict[str, Any]] = []
     for entry in _entries(path, document, "annotations", ("image_id", "category_id", "bbox")):
         if entry["category_id"] not in names:
             raise GroundTruthError(f"{path}, annotation {entry.get('id')}: unknown category {entry['category_id']}")
+        if entry["image_id"] not in all_images:
+            raise GroundTruthError(f"{path}, annotation {entry.get('id')}: unknown image {entry['image_id']}")
         if entry["image_id"] in wanted_images and entry["category_id"] in wanted:
             found.append(_annotation(path, entry, len(found) + 1))
     return CocoGroundTruth(tuple(chosen_images), frozenset(known), category_ids, frozenset(names), found)
@@ -84,6 +97,10 @@ def _entries(path: str | Path, document: dict[str, Any], key: str, fields: Seque
             raise GroundTruthError(
                 f"{path}: expected {', '.join(fields)} in entry {number} of `{key}`, found {str(entry)[:80]}; {WANTED}"
             )
+        if any(type(entry[field]) is not int for field in fields if field in IDS):
+            raise GroundTruthError(
+                f"{path}: expected whole numbers as ids in entry {number} of `{key}`, found {str(entry)[:80]}; {WANTED}"
+            )
     return entries
 
 
@@ -91,10 +108,13 @@ def _categories(path: str | Path, names: dict[int, str], classes: Sequence[str] 
     if classes is None:
         return tuple(sorted(names))
     by_name = {name: category for category, name in names.items()}
-    unknown = [name for name in classes if name not in by_name]
-    if unknown or not classes:
-        what = f"`{unknown[0]}`" if unknown else "none"
-        raise GroundTruthError(f"{path}: expected classes out of {', '.join(by_name)}; found {what}")
+    unclear = [name for name in classes if list(names.values()).count(name) != 1]
+    if unclear or not classes or len(set(classes)) < len(classes):
+        what = f"`{unclear[0]}`" if unclear else f"{list(classes)}"
+        raise GroundTruthError(
+            f"{path}: expected classes, each once and each the name of one category, out of "
+            f"{', '.join(names.values())}; found {what}"
+        )
     return tuple(by_name[name] for name in classes)
 
 
@@ -106,11 +126,22 @@ def _annotation(path: str | Path, entry: dict[str, Any], number: int) -> dict[st
             f"{path}, annotation {entry.get('id')}: expected a bbox x y w h of finite numbers, w and h 0 or more, "
             f"found {str(box)[:80]}"
         )
+    area = entry.get("area")
+    area = box[2] * box[3] if area is None else area
+    if type(area) not in (int, float) or not math.isfinite(area):
+        raise GroundTruthError(
+            f"{path}, annotation {entry.get('id')}: expected a finite area, found {area!r}; {WANTED}"
+        )
+    crowd = entry.get("iscrowd") or 0  # null as where it is missing
+    if crowd not in (0, 1):
+        raise GroundTruthError(
+            f"{path}, annotation {entry.get('id')}: expected iscrowd 0 or 1, found {crowd!r}; {WANTED}"
+        )
     return {
         "id": number,
         "image_id": entry["image_id"],
         "category_id": entry["category_id"],
         "bbox": [float(value) for value in box],
-        "area": float(entry.get("area", box[2] * box[3])),  # of the segmentation, where there is one
-        "iscrowd": int(entry.get("iscrowd", 0)),
+        "area": float(area),  # of the segmentation, where there is one
+        "iscrowd": int(crowd),
     }

@@ -18,28 +18,28 @@ Where the official code and its Python ports differ or say nothing, this is what
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from bench.errors import PredictionError
+from bench.metrics.evaluator import Evaluator
 from bench.metrics.wider_curves import Float, ScoredMatches, average_precision, match_faces, normalise
-from bench.metrics.wider_ground_truth import read_wider_ground_truth
+from bench.metrics.wider_ground_truth import GroundTruthError, WiderGroundTruth, read_wider_ground_truth
+from bench.predictions.wider_text import read_wider_predictions
 
 logger = logging.getLogger(__name__)
 
-STATES = {"scores": torch.float32, "faces": torch.int64, "images": torch.int64, "counts": torch.int64}
 
-
-class WiderFaceAP(Metric):
-    """AP_easy, AP_medium and AP_hard as fractions.
+class WiderFaceAP(Evaluator):
+    """AP_easy, AP_medium and AP_hard as fractions; of faces as arrays one AP for each of their settings.
 
     Args:
-        ground_truth: folder with `wider_face_val.mat` and `wider_{easy,medium,hard}_val.mat`.
+        truth: folder with `wider_face_val.mat` and `wider_{easy,medium,hard}_val.mat`; or what a data module hands out,
+            whose `wider_face` is that folder or the faces as arrays (`WiderGroundTruth.of_arrays`).
         images: the image ids ("<event>/<file stem>") to evaluate; None for all of the ground truth.
         iou_threshold: least IoU of a match, counting pixels (+1).
         thresholds: number of score thresholds.
@@ -48,31 +48,26 @@ class WiderFaceAP(Metric):
         GroundTruthError: the folder cannot be read, or `images` names one it does not have.
     """
 
-    full_state_update = False
-    is_differentiable = False
-    higher_is_better = True
-
-    scores: list[Tensor]  # [n] of each update
-    faces: list[Tensor]  # [n] the face matched, as an index over all images' faces; -1 for none
-    images: list[Tensor]  # [B] index into image_ids
-    counts: list[Tensor]  # [B] detections of that image
+    states: ClassVar = {
+        "scores": (torch.float32, ()),  # of each detection
+        "faces": (torch.int64, ()),  # the face matched, as an index over all images' faces; -1 for none
+        "images": (torch.int64, ()),  # index into image_ids
+        "counts": (torch.int64, ()),  # detections of that image
+    }
 
     def __init__(
         self,
-        ground_truth: str | Path,
+        truth: str | Path | Mapping[str, Any],
         images: Sequence[str] | None = None,
         iou_threshold: float = 0.5,
         thresholds: int = 1000,
     ) -> None:
         super().__init__()
-        everything = read_wider_ground_truth(ground_truth)
-        self.ground_truth = everything if images is None else everything.restrict(images)
+        self.ground_truth = ground_truth_of(truth, images)
         self.image_ids: tuple[str, ...] = self.ground_truth.image_ids
         self.iou_threshold = iou_threshold
         self.thresholds = thresholds
         self._index = {image_id: i for i, image_id in enumerate(self.image_ids)}
-        for name in STATES:
-            self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: Sequence[Mapping[str, Tensor]], targets: Sequence[Mapping[str, Any]]) -> None:
         """Take the detections of some images; an image given before counts only the first time.
@@ -98,48 +93,60 @@ class WiderFaceAP(Metric):
         if not images:
             return
         counts = [len(confidence) for confidence in scores]
-        for name, values in zip(STATES, (np.concatenate(scores), np.concatenate(faces), images, counts), strict=True):
-            getattr(self, name).append(torch.as_tensor(values, dtype=STATES[name], device=self.device))
+        self.append(scores=np.concatenate(scores), faces=np.concatenate(faces), images=images, counts=counts)
 
     def compute(self) -> dict[str, float]:
-        """AP_easy, AP_medium, AP_hard over all images evaluated."""
+        """AP_easy, AP_medium, AP_hard (or the settings of the truth) over all images evaluated."""
         return {f"AP_{name}": average_precision(*curve) for name, curve in self._curves().items()}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        return tuple(f"AP_{name}" for name in self.ground_truth.counted)
+
+    def truth_hash(self) -> str:
+        return self.ground_truth.content_hash()
+
+    def per_image(self) -> dict[str, Any]:
+        """`scores` [D] of the detections and `faces` [D], the face matched (from 0 within the image) or -1."""
+        scores, faces, images, counts = (self.rows(name) for name in self.states)
+        first, own = self.given()
+        begin = np.repeat(self.ground_truth.offsets[:-1][images], counts)
+        return {
+            "image_ids": [self.image_ids[image] for image in images[first]],
+            "counts": counts[first],
+            "scores": scores[own],
+            "faces": np.where(faces >= 0, faces - begin, -1)[own],
+        }
+
+    def objects(self) -> tuple[list[Float], dict[str, list[NDArray[np.bool_]]]]:
+        cuts = self.ground_truth.offsets[1:-1]
+        counted = {name: np.split(mask, cuts) for name, mask in self.ground_truth.counted.items()}
+        return np.split(self.ground_truth.boxes, cuts), counted
+
+    def read_predictions(self, path: Path) -> Mapping[str, dict[str, Tensor]]:
+        return read_wider_predictions(path)
 
     def curves(self) -> dict[str, tuple[Float, Float]]:
         """Recall and precision [T] at falling thresholds for easy, medium, hard; NaN where nothing is proposed."""
         with self.sync_context():
             return self._curves()
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """As in torchmetrics, which would gather a process without any image as float and break on int states."""
-        if not self._is_synced and not self.images:
-            for name, dtype in STATES.items():
-                getattr(self, name).append(torch.zeros(0, dtype=dtype, device=self.device))
-        super().sync(*args, **kwargs)
-
     def _curves(self) -> dict[str, tuple[Float, Float]]:
-        scores, faces, images, counts = (self._state(name) for name in STATES)
-        seen, first = np.unique(images, return_index=True)
-        if len(seen) < len(self.image_ids):
+        scores, faces, images, counts = (self.rows(name) for name in self.states)
+        first, own = self.given()
+        if first.sum() < len(self.image_ids):
             logger.warning(
                 "WIDER FACE: %d of %d images have no predictions and count as images without detections",
-                len(self.image_ids) - len(seen),
+                len(self.image_ids) - first.sum(),
                 len(self.image_ids),
             )
-        fresh = np.zeros(len(images), dtype=np.bool_)
-        fresh[first] = True  # a sampler that pads the last batch hands some images in twice
-        keep = np.repeat(fresh, counts)
-        has_faces = np.repeat(np.diff(self.ground_truth.offsets)[images] > 0, counts)[keep]
-        confidence = normalise(scores[keep].astype(np.float64))[has_faces]
-        matches = ScoredMatches.build(confidence, faces[keep][has_faces], self.thresholds)
+        has_faces = np.repeat(np.diff(self.ground_truth.offsets)[images] > 0, counts)[own]
+        confidence = normalise(scores[own].astype(np.float64))[has_faces]
+        matches = ScoredMatches.build(confidence, faces[own][has_faces], self.thresholds)
         for name, counted in self.ground_truth.counted.items():
             if not counted.any():
                 logger.warning("WIDER FACE: no face counts as %s in the images evaluated; its AP is undefined", name)
         return {name: matches.curve(counted) for name, counted in self.ground_truth.counted.items()}
-
-    def _state(self, name: str) -> np.ndarray:
-        value = getattr(self, name)
-        return dim_zero_cat(value).cpu().numpy() if len(value) else torch.zeros(0, dtype=STATES[name]).numpy()
 
     def _image(self, image_id: str) -> int:
         if image_id not in self._index:
@@ -148,6 +155,26 @@ class WiderFaceAP(Metric):
                 f"found {image_id!r}; name images <event>/<file stem>, and leave out those that are not evaluated"
             )
         return self._index[image_id]
+
+
+def ground_truth_of(truth: str | Path | Mapping[str, Any], images: Sequence[str] | None) -> WiderGroundTruth:
+    """The faces that a truth describes, restricted to `images` where they are named.
+
+    Raises:
+        GroundTruthError: a truth without WIDER FACE's form, or what reading it raises.
+    """
+    form: Mapping[str, Any] = {"folder": truth} if isinstance(truth, str | Path) else truth.get("wider_face", {})
+    if not form:
+        raise GroundTruthError(
+            "expected data with WIDER FACE's truth (faces with easy, medium and hard), found data without; "
+            "choose a protocol whose evaluators fit it, such as protocol=coco_val"
+        )
+    if "folder" not in form:
+        found = WiderGroundTruth.of_arrays(form["image_ids"], form["boxes"], form["counted"])
+    else:
+        found = read_wider_ground_truth(form["folder"])
+    wanted = images if images is not None else form.get("images")
+    return found if wanted is None else found.restrict(wanted)
 
 
 def _arrays(prediction: Mapping[str, Tensor], image_id: str) -> tuple[np.ndarray, Float]:

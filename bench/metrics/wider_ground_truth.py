@@ -4,6 +4,7 @@
 image, the 1-based indices of the faces that count in that setting. All are MATLAB cells inside cells.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,43 @@ class WiderGroundTruth:
     boxes: NDArray[np.float64]  # [F, 4] xyxy pixels
     offsets: NDArray[np.int64]  # [I + 1]
     counted: Mapping[str, NDArray[np.bool_]]  # setting -> [F]; a face that is not counted is ignored
+
+    @classmethod
+    def of_arrays(
+        cls, image_ids: Sequence[str], boxes: Sequence[NDArray[Any]], counted: Mapping[str, Sequence[NDArray[Any]]]
+    ) -> "WiderGroundTruth":
+        """From the faces of each image: `boxes` [N, 4] xyxy, and for each setting which of them count, bool [N].
+
+        Raises:
+            GroundTruthError: an image twice, none at all, or arrays that do not fit each other.
+        """
+        if not image_ids or len(set(image_ids)) != len(image_ids) or len(boxes) != len(image_ids):
+            raise GroundTruthError(
+                f"expected images, each once, with the faces of each; found {len(image_ids)} images, "
+                f"{len(set(image_ids))} of them distinct, and {len(boxes)} lists of faces"
+            )
+        faces = [_faces(image_id, rows) for image_id, rows in zip(image_ids, boxes, strict=True)]
+        counts = [len(rows) for rows in faces]
+        for setting, masks in counted.items():
+            if [len(mask) for mask in masks] != counts:
+                raise GroundTruthError(
+                    f"expected for each face of every image whether it counts as {setting}, found other numbers of both"
+                )
+        if not counted:
+            raise GroundTruthError("expected a setting that tells which faces count, found none")
+        flat = {name: np.concatenate([np.asarray(mask, np.bool_) for mask in masks]) for name, masks in counted.items()}
+        return cls(tuple(image_ids), np.concatenate(faces), _offsets(np.array(counts)), flat)
+
+    def content_hash(self) -> str:
+        """16 hexadecimal digits of images, faces and what each setting counts; the order of the images is free."""
+        digest = hashlib.sha256("\n".join(sorted(self.counted)).encode())
+        for i in np.argsort(np.array(self.image_ids)):
+            begin, end = self.offsets[i : i + 2]
+            digest.update(f"\n{self.image_ids[i]} {end - begin}\n".encode())
+            digest.update(self.boxes[begin:end].astype("<f8").tobytes())
+            for setting in sorted(self.counted):
+                digest.update(self.counted[setting][begin:end].astype(np.uint8).tobytes())
+        return digest.hexdigest()[:16]
 
     def restrict(self, images: Sequence[str]) -> "WiderGroundTruth":
         """Only these images, in the order given; repeated names count once.
@@ -148,6 +186,14 @@ def _text(cell: NDArray[Any], path: Path) -> str:
     if cell.dtype.kind != "U" or cell.size != 1:
         raise GroundTruthError(f"{path}: expected the name of an event or image, found {cell!r}; {_MEND}")
     return str(cell.item())
+
+
+def _faces(image_id: str, rows: NDArray[Any]) -> NDArray[np.float64]:
+    """The faces [N, 4] of one image, checked."""
+    faces = np.asarray(rows, np.float64)
+    if faces.size and (faces.shape != (len(faces), 4) or not np.isfinite(faces).all()):
+        raise GroundTruthError(f"{image_id}: expected faces [N, 4] of finite numbers, found {faces.tolist()}")
+    return faces.reshape(-1, 4)
 
 
 def _offsets(counts: NDArray[Any]) -> NDArray[np.int64]:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from bench.report.ablations import Comparison, compare_axes
-from bench.report.beside import PublishedBoard, beside_published
 from bench.report.interaction_tables import Crossing, crossings
 from bench.report.interactions import Interaction, find_interactions
 from bench.report.leaderboard import Board
+from bench.report.published import PublishedFigures, published_for
 from bench.report.reported import Reported
 
 
@@ -18,10 +18,10 @@ class BoardReport:
     comparisons: list[Comparison]
     interactions: list[Interaction]
     crossings: list[Crossing]
-    published: PublishedBoard
+    published: PublishedFigures
 
 
 def report_on(board: Board, reported: Reported | None = None) -> BoardReport:
     interactions = find_interactions(board)
-    published = beside_published(board, reported)
+    published = published_for(board, reported)
     return BoardReport(board, compare_axes(board), interactions, crossings(interactions, board.primary), published)

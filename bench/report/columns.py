@@ -24,13 +24,22 @@ COLUMNS: dict[str, Column] = {
     for column in (
         Column("rank", "#", "Rank by the primary metric; rows with exactly the same value share a rank.", "count"),
         Column("detector", "Detector", "Name of the detector's configuration file."),
-        Column("ablations", "Ablations", "What the row changes in its detector, as axis=label; empty: nothing."),
+        Column(
+            "ablations",
+            "Ablations",
+            "What the row changes in its detector: ideas as axis=label, single values as path=value; empty: nothing.",
+        ),
         Column("postprocess", "Postprocess", "How candidates become detections: the suppression and its variant."),
-        Column("settings", "Settings", "Settings of the protocol in which rows with the same postprocess differ."),
+        Column(
+            "settings",
+            "Settings",
+            "Settings that nothing else in the table names: what sets the row apart from another of the same name, and "
+            "values of the protocol or the post-processor that are not the same in all rows.",
+        ),
         Column("schedule", "Schedule", "Length of the training: full, proxy (shortened), smoke (a few steps), none."),
-        Column("epochs", "Epochs", "Passes of the training over its train set, where the record tells."),
+        Column("epochs", "Epochs", "Passes of the training over its train set, where there was one."),
         Column("weights", "Weights", "Origin: trained here, imported, predictions (only a file of them), random."),
-        Column("train_set", "Train set", "Dataset the weights were trained on, where the record tells."),
+        Column("train_set", "Train set", "Data the weights were trained on, where they were trained here."),
         Column("device", "Device", "Machine that gave the latencies; compare them only within one device."),
         Column("val/AP_easy", "AP easy", "WIDER FACE average precision on the easy subset, IoU 0.5, in %.", "fraction"),
         Column("val/AP_medium", "AP medium", "WIDER FACE average precision on the medium subset, in %.", "fraction"),
@@ -45,7 +54,7 @@ COLUMNS: dict[str, Column] = {
         Column(
             "cost/macs",
             "GMACs",
-            "Multiply-accumulate operations of one forward pass at the input size (where there are several views, of "
+            "Multiply-accumulate operations of one forward pass at the input size (where there are several looks, of "
             "all passes), in billions; the column that the SCRFD and EfficientDet papers call FLOPs.",
             "giga",
             True,
@@ -58,7 +67,7 @@ COLUMNS: dict[str, Column] = {
         Column("error", "Error", "First line of the error."),
         Column("axis", "Axis", "What alone sets the two rows apart; it may name their detectors."),
         Column("change", "Change", "Labels of the axis, from → to; default: the row does not set the axis."),
-        Column("others", "Held fixed", "The other ablations, the same on both sides."),
+        Column("others", "Held fixed", "All else that names the rows, the same on both sides."),
         Column("method", "Published as", "Name of the method in the source of the published figures."),
         Column("backbone", "Backbone", "Backbone as the source names it."),
         Column("reasons", "What differs", "What the record says is otherwise than published; there may be more."),

@@ -19,11 +19,12 @@ from bench.config import instantiate, plain
 from bench.detectors.create import build_detector
 from bench.errors import ConfigError
 from bench.losses.criterion import Assigner
-from bench.metrics.wider_face import WiderFaceAP
+from bench.metrics.evaluator import Evaluator
+from bench.records.record import write_text_atomically
 from bench.report.data_stats_figures import draw_data_stats
 from bench.report.data_stats_tables import data_stats_csv
-from bench.report.records import write_text_atomically
 from bench.report.scale_statistics import EpochCounts, Float, bin_names, box_scales, fractions_below
+from bench.run.data import build_data
 
 CURVE_SCALES = [2 ** (step / 8) for step in range(8, 81)]  # pixels: 2 to 1024, eight an octave
 Targets = Callable[..., Iterable[Mapping[str, Any]]]  # (data module, split, epoch) -> targets
@@ -48,20 +49,19 @@ def run(config: DictConfig) -> dict[str, Any]:
     settings = {name: with_crops(config, scales) for name, scales in config.stats.crop_sets.items()}
     check_reached(settings)
     targets: Targets = instantiate(config.stats.targets)
-    data = instantiate(config.data.module)
-    data.prepare_data()
+    data = build_data(config)
     data.setup("fit")
     anchors, assigner = anchors_and_assigner(config)
     size = int(config.detector.augmentation.input_size)
     crop_sets = {}
     for name, setting in settings.items():
         counts = EpochCounts(anchors((size, size)))
-        module = instantiate(setting.data.module)
+        module = build_data(setting)
         for epoch in range(config.stats.epochs):
             add_epoch(counts, assigner, targets(module, "train", epoch))
         crop_sets[str(name)] = summary_of(counts, config.stats.epochs, plain(config.stats.crop_sets[name]))
     document = {
-        "data": {split: data.summary(split) for split in ("train", "val")},
+        "data": {"train": data.summary("train"), "val": data.summary(data.split)},
         "detector": config.detector.name,
         "input_size": size,
         "epochs": config.stats.epochs,
@@ -78,14 +78,14 @@ def with_crops(config: DictConfig, scales: Any) -> DictConfig:
     """The configuration under another set of crops, and without colour changes, which move no box."""
     copy = config.copy()
     OmegaConf.update(copy, "detector.augmentation.crop_scales", scales, force_add=True)
-    if "photometric" in copy.data:
-        copy.data.photometric = False
+    if "photometric" in copy.detector.augmentation:
+        copy.detector.augmentation.photometric = False
     return copy
 
 
 def check_reached(settings: Mapping[Any, DictConfig]) -> None:
     """Refuse a data module whose configuration is the same under sets of crops that differ."""
-    modules = {json.dumps(plain(setting.data.module), sort_keys=True) for setting in settings.values()}
+    modules = {json.dumps(plain(setting.data), sort_keys=True) for setting in settings.values()}
     crops = {str(setting.detector.augmentation.crop_scales) for setting in settings.values()}
     if len(modules) < len(crops):
         name = next(iter(settings.values())).data.name
@@ -96,7 +96,7 @@ def check_reached(settings: Mapping[Any, DictConfig]) -> None:
 
 
 def anchors_and_assigner(config: DictConfig) -> tuple[AnchorGenerator, Assigner]:
-    detector = build_detector(config)
+    detector = build_detector(config.detector)
     anchors, criterion = getattr(detector, "anchors", None), getattr(detector, "criterion", None)
     if anchors is None or criterion is None:
         raise ConfigError(
@@ -148,22 +148,19 @@ def ratios(crop_sets: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, di
 def face_scale_curves(config: DictConfig, data: Any, targets: Targets) -> dict[str, Any]:
     """Cumulative scales of the validation faces in an image whose longer side is `stats.long_side`.
 
-    One curve for each setting of WIDER FACE's evaluation (its own lists of faces), else one of all faces not ignored.
+    One curve for each setting of the evaluation (WIDER FACE's own lists of faces), else one of all that count.
     """
-    sizes, boxes = {}, {}
-    for target in targets(data, "val"):
-        sizes[target["image_id"]] = target["size"].tolist()
-        boxes[target["image_id"]] = (target["boxes"] / target["scale"].repeat(2))[~target["ignore"]].double().numpy()
-    evaluator = instantiate(config.protocol.evaluator, **data.ground_truth)
+    sizes = {target["image_id"]: target["size"].tolist() for target in targets(data, "val")}
+    evaluator: Evaluator = instantiate(next(iter(config.protocol.evaluators.values())), truth=data.truth())
     side = float(config.stats.long_side)
-    if isinstance(evaluator, WiderFaceAP):
-        truth = evaluator.ground_truth
-        factors = np.array([side / max(sizes[image_id]) for image_id in truth.image_ids])
-        scales = box_scales(truth.boxes) * np.repeat(factors, np.diff(truth.offsets))
-        noun, curves = "faces", {name: curve_of(scales[counted]) for name, counted in truth.counted.items()}
-    else:
-        parts = [box_scales(boxes[image_id]) * (side / max(size)) for image_id, size in sizes.items()]
-        noun, curves = "objects", {"all": curve_of(np.concatenate([np.zeros(0), *parts]))}
+    boxes, counted = evaluator.objects()
+    factors = [side / max(sizes[image_id]) for image_id in evaluator.image_ids]
+    scales = [box_scales(of_image) * factor for of_image, factor in zip(boxes, factors, strict=True)]
+    curves = {
+        name: curve_of(np.concatenate([np.zeros(0), *(s[mask] for s, mask in zip(scales, masks, strict=True))]))
+        for name, masks in counted.items()
+    }
+    noun = "faces" if tuple(data.class_names) == ("face",) else "objects"
     return {"of": noun, "long_side": config.stats.long_side, "scales": CURVE_SCALES, "curves": curves}
 
 

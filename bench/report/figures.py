@@ -11,9 +11,9 @@ from bench.report.interaction_figure import interaction_figure
 from bench.report.label_placement import Box, anchor_of, place_labels
 from bench.report.leaderboard import Board
 from bench.report.matplotlib_style import new_figure, save_figure
-from bench.report.pareto import Point, pareto_points, short_name
+from bench.report.pareto import Point, pareto_points
 from bench.report.plot_style import PALETTE, log_ticks, styles_of
-from bench.report.slots import slots_of
+from bench.report.row_names import short_names
 
 MATPLOTLIB_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "triangle": "^"}
 ALIGNMENT = {"start": "left", "end": "right", "middle": "center"}
@@ -73,12 +73,10 @@ def subsets_figure(board: Board) -> Figure | None:
     if keys is None:
         return None
     rows = [row for row in board.rows if all(key in row.values for key in keys)][:MAX_CURVES]
-    slots = slots_of(board)
     figure, (axes,) = new_figure(board.title)
-    for place, row in enumerate(rows):
+    for place, (row, name) in enumerate(zip(rows, short_names(rows), strict=True)):
         means = [row.values[key].mean * 100 for key in keys]
         errors = [(row.values[key].std or 0.0) * 100 for key in keys]
-        name = short_name(row, board.rows, slots)
         axes.errorbar(range(len(keys)), means, errors, marker="o", color=PALETTE[place], capsize=3, label=name)
     axes.set_xticks(range(len(keys)), [column_of(key).title for key in keys])
     axes.set_ylabel("AP (%)")

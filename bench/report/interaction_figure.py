@@ -31,9 +31,9 @@ def interaction_figure(crossing: Crossing) -> Figure | None:
 
 
 def _draw(axes: matplotlib.axes.Axes, interaction: Interaction, metric: str, scale: float) -> None:
-    (first, second), (labels, second_labels) = interaction.axes, interaction.labels
+    (first, second), (sides, second_sides) = interaction.axes, interaction.ablations
     means = {corner: values[metric].mean * scale for corner, values in interaction.values.items()}
-    for side, label in enumerate(labels):
+    for side, label in enumerate(sides):
         line = [means[side, 0], means[side, 1]]
         axes.plot((0, 1), line, color=PALETTE[side], marker="o", label=f"{first}={label}")
         offset = OFFSET * (2 * side - 1)
@@ -42,6 +42,6 @@ def _draw(axes: matplotlib.axes.Axes, interaction: Interaction, metric: str, sca
             axes.plot((offset, 1 + offset), seeds, "o", color=PALETTE[side], markersize=3, alpha=0.5, zorder=3)
     added = means[1, 0] + means[0, 1] - means[0, 0]
     axes.plot((0, 1), (means[1, 0], added), ":", color="0.5", lw=1.2, label="if they simply added up", zorder=1)
-    axes.set_xticks((0, 1), second_labels)
+    axes.set_xticks((0, 1), second_sides)
     axes.set_xlim(-0.2, 1.2)
     axes.set_xlabel(second)

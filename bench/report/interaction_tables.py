@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.ablations import in_words
+from bench.records.identity import in_words
 from bench.report.columns import Column, column_of, difference_of
 from bench.report.formatting import Cell, format_cell
 from bench.report.interactions import CORNERS, EFFECTS, Corner, Interaction, of_usual_postprocess
@@ -38,14 +38,15 @@ class Crossing:
         return " × ".join(self.axes)
 
     def name_of(self, interaction: Interaction) -> str:
-        """What sets one of those shown apart: labels that they do not share, and a detector that all four rows have."""
-        differing = [
-            f"{axis}={label}"
-            for axis, label in interaction.held.items()
-            if len(self.shown) > 1 and any(other.held.get(axis) != label for other in self.shown)
-        ]
+        """What sets one of those shown apart: all that they do not share, and a detector that all four rows have."""
+        others = [other.held for other in self.shown]
+        differing = {
+            key: value
+            for key, value in interaction.held.items()
+            if any(key not in other or other[key] != value for other in others)
+        }
         named = interaction.detectors if len(interaction.detectors) == 1 or not differing else ()
-        return ", ".join([*named, *differing])
+        return ", ".join([*named, *([in_words(differing)] if differing else [])])
 
     @property
     def figure_name(self) -> str:
@@ -53,7 +54,7 @@ class Crossing:
 
     @property
     def notes(self) -> list[str]:
-        some = f"{self.left_out} more, with other labels held fixed, are in the CSV file." if self.left_out else ""
+        some = f"{self.left_out} more, with other values held fixed, are in the CSV file." if self.left_out else ""
         return [note for note in (NOTE, some) if note]
 
 
@@ -75,7 +76,7 @@ def _crossing(shown: list[Interaction], interactions: Sequence[Interaction], pri
 def corner_table(interaction: Interaction, metric: str) -> Table:
     """The 2 x 2 of one metric: means in the middle, effects on the rim, the interaction in the corner."""
     column = column_of(metric)
-    (first, second), ((before, after), (second_before, second_after)) = interaction.axes, interaction.labels
+    (first, second), ((before, after), (second_before, second_after)) = interaction.axes, interaction.ablations
     columns = (
         Column("corner", column.title, f"{column.title} under each pair of labels."),
         Column("before", f"{second}={second_before}", "", column.kind),
@@ -131,7 +132,7 @@ def effect_table(interaction: Interaction) -> Table:
 
 def effect_names(interaction: Interaction) -> dict[str, str]:
     """Each of EFFECTS in words."""
-    (first, second), ((before, after), (second_before, second_after)) = interaction.axes, interaction.labels
+    (first, second), ((before, after), (second_before, second_after)) = interaction.axes, interaction.ablations
     one, two = f"{first} {before} → {after}", f"{second} {second_before} → {second_after}"
     words = (
         f"{one}, {second}={second_before}",
@@ -152,8 +153,8 @@ def interaction_csv(interactions: Sequence[Interaction]) -> str:
 
 def _line(interaction: Interaction, metric: str) -> dict[str, object]:
     cells: dict[str, object] = {}
-    for place, axis, labels in zip(("first", "second"), interaction.axes, interaction.labels, strict=True):
-        cells |= {place: axis, f"{place}_before": labels[0], f"{place}_after": labels[1]}
+    for place, axis, (before, after) in zip(("first", "second"), interaction.axes, interaction.ablations, strict=True):
+        cells |= {place: axis, f"{place}_before": before, f"{place}_after": after}
     cells |= {
         "detectors": " ".join(interaction.detectors),
         "others": in_words(interaction.held),

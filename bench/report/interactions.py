@@ -8,11 +8,13 @@ y11 - y10 - y01 + y00. All of it over the seeds that the four cells share, so th
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from bench.report.ablations import axes_of, grouped, held_fixed, in_words, label_of, label_order
+from bench.records.identity import in_words
+from bench.report.ablations import ablation_of, ablation_order, axes_of, grouped, held_fixed
 from bench.report.columns import evaluated, in_order
-from bench.report.leaderboard import Board, Row
-from bench.report.slots import slots_of
+from bench.report.leaderboard import Board
+from bench.report.rows import Row
 from bench.report.statistics import Stat, summarise_by_key
 
 Corner = tuple[int, int]  # (first, second): 0 with the label before, 1 with the label after
@@ -38,7 +40,7 @@ class Interaction:
     """Four rows that differ in two axes of two labels each, and what they measured under the seeds they share."""
 
     axes: tuple[str, str]
-    labels: tuple[tuple[str, str], tuple[str, str]]  # of each axis: before, after
+    ablations: tuple[tuple[str, str], tuple[str, str]]  # of each axis: the label before, the one after
     rows: dict[Corner, Row]
     samples: dict[int, Sample]  # by seed
 
@@ -63,8 +65,8 @@ class Interaction:
         return {name: self._summarised(weights) for name, weights in EFFECTS.items()}
 
     @property
-    def held(self) -> dict[str, str]:
-        """The labels that the four rows share."""
+    def held(self) -> dict[str, Any]:
+        """What the four rows share."""
         return held_fixed(self.rows[0, 0], self.axes)
 
     @property
@@ -83,15 +85,14 @@ class Interaction:
 def find_interactions(board: Board) -> list[Interaction]:
     """Every complete 2 x 2 of the board: two axes with exactly two labels each, all else equal, a seed in common.
 
-    An axis that names the detectors of a budget counts as any other. Ordered by axes, then by detector and the labels
-    held fixed.
+    An axis that names the detectors of a budget counts as any other. Ordered by axes, then by detector and what is held
+    fixed.
     """
-    slots = slots_of(board)
     axes = [axis for axis in axes_of(board) if axis not in NOT_CROSSED]
     return [
         found
         for first, second in itertools.combinations(axes, 2)
-        for members in grouped(board, slots, {first, second})
+        for members in grouped(board, {first, second})
         if (found := _crossed(members, (first, second))) is not None
     ]
 
@@ -99,10 +100,10 @@ def find_interactions(board: Board) -> list[Interaction]:
 def of_usual_postprocess(interactions: Iterable[Interaction]) -> list[Interaction]:
     """Of those that differ in the post-processor alone, the one with the usual: the others repeat its question.
 
-    Ordered by axes, then by the labels held fixed.
+    Ordered by axes, then by what is held fixed.
     """
     kept: dict[tuple[str, ...], Interaction] = {}
-    for found in sorted(interactions, key=lambda found: label_order(label_of(found.rows[0, 0], "postprocess"))):
+    for found in sorted(interactions, key=lambda found: ablation_order(ablation_of(found.rows[0, 0], "postprocess"))):
         others = in_words(held_fixed(found.rows[0, 0], {*found.axes, "postprocess"}))
         kept.setdefault((*found.axes, others, *found.detectors), found)
     return [kept[key] for key in sorted(kept)]
@@ -110,10 +111,10 @@ def of_usual_postprocess(interactions: Iterable[Interaction]) -> list[Interactio
 
 def _crossed(members: list[Row], axes: tuple[str, str]) -> Interaction | None:
     """The 2 x 2 of rows that agree in all but two axes; None if it is not complete, or larger."""
-    first, second = (sorted({label_of(row, axis) for row in members}, key=label_order) for axis in axes)
+    first, second = (sorted({ablation_of(row, axis) for row in members}, key=ablation_order) for axis in axes)
     if (len(first), len(second), len(members)) != (2, 2, 4):
         return None
-    rows = {(first.index(label_of(row, axes[0])), second.index(label_of(row, axes[1]))): row for row in members}
+    rows = {(first.index(ablation_of(row, axes[0])), second.index(ablation_of(row, axes[1]))): row for row in members}
     by_seed = {corner: {record.seed: record.metrics for record in rows[corner].records} for corner in CORNERS}
     seeds = sorted(set.intersection(*(set(records) for records in by_seed.values())))
     samples = {seed: {corner: by_seed[corner][seed] for corner in CORNERS} for seed in seeds}

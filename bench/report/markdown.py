@@ -1,27 +1,30 @@
 """The leaderboards as Markdown: the whole document, and the short form for a README."""
 
+import re
 from collections.abc import Sequence
 
-from bench.report.ablations import in_words
+from bench.records.identity import in_words
 from bench.report.board_report import BoardReport
 from bench.report.columns import STATISTICS
+from bench.report.counterpart_board import counterpart_board_table
 from bench.report.formatting import format_cell
 from bench.report.interaction_tables import ONE_SEED, Crossing, corner_table, effect_table
 from bench.report.interactions import Interaction
 from bench.report.leaderboard import Board
+from bench.report.marks import notes_of
 from bench.report.reported import Source
 from bench.report.reported_tables import (
-    BESIDE,
     COST_NOTE,
+    COUNTERPART_NOTE,
     UNMEASURED,
-    beside_table,
     cost_table,
+    counterpart_table,
     sources_of,
     unmeasured_table,
 )
 from bench.report.tables import Table, ablation_table, definitions_of, failure_table, leaderboard_table
 
-DIRTY = "† measured from a working tree with uncommitted changes."
+_EDGE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")  # an underscore beside something that is no letter or digit
 
 
 def markdown_document(reports: Sequence[BoardReport]) -> str:
@@ -29,12 +32,13 @@ def markdown_document(reports: Sequence[BoardReport]) -> str:
     parts = ["# Leaderboards\n"]
     tables: list[Table] = []
     for report in reports:
-        parts.append(markdown_board(report.board, heading="##"))
-        beside, cost = beside_table(report.published.beside), cost_table(report.published.beside)
-        comparisons, unmeasured = ablation_table(report.comparisons), unmeasured_table(report.published.unmeasured)
-        sources, other_sources = sources_of(report.published)
-        if beside.rows:
-            parts.append(f"### Measured beside reported\n\n{_with_shared(beside)}\n{BESIDE}\n")
+        board, published = report.board, report.published
+        parts += _board(board, leaderboard_table(board), heading="##")
+        counterparts, cost = counterpart_table(published.counterparts), cost_table(published.counterparts)
+        comparisons, unmeasured = ablation_table(report.comparisons), unmeasured_table(published.unmeasured)
+        sources, other_sources = sources_of(published)
+        if counterparts.rows:
+            parts.append(f"### Measured beside reported\n\n{_with_shared(counterparts)}\n{COUNTERPART_NOTE}\n")
             parts += [f"{_with_shared(cost)}\n{COST_NOTE}\n"] if cost.rows else []
             parts.append(_sources(sources))
         if comparisons.rows:
@@ -43,26 +47,41 @@ def markdown_document(reports: Sequence[BoardReport]) -> str:
         if unmeasured.rows:
             parts.append(f"### Published, not measured here\n\n{UNMEASURED}\n\n{_with_shared(unmeasured)}")
             parts += [_sources(other_sources)] if other_sources else []
-        tables += [leaderboard_table(report.board), beside, cost, comparisons, unmeasured]
+        tables += [leaderboard_table(board), counterparts, cost, comparisons, unmeasured]
     parts.append(f"## Columns\n\n{markdown_definitions([table for table in tables if table.rows])}")
     return "\n".join(parts)
 
 
-def markdown_boards(boards: Sequence[Board]) -> str:
-    """The tables alone, for a README."""
-    return "\n".join(markdown_board(board, heading="###") for board in boards)
+def markdown_boards(reports: Sequence[BoardReport]) -> str:
+    """The boards alone, for a README: first those of all the images published on, measured beside published."""
+    parts = []
+    for report in sorted(reports, key=_published_first):
+        if has_published_beside(report):
+            parts += _board(report.board, counterpart_board_table(report), heading="###")
+            parts.append(_reported_by(sources_of(report.published)[0]))
+        else:
+            parts += _board(report.board, leaderboard_table(report.board), heading="###")
+    return "\n".join(parts)
 
 
-def markdown_board(board: Board, heading: str) -> str:
-    """One board: title, ranked rows, and beneath them what has no number."""
-    parts = [f"{heading} {board.title}\n"]
-    if board.rows:
-        parts.append(_with_shared(leaderboard_table(board)))
-    if any(row.dirty for row in board.rows):
-        parts.append(f"{DIRTY}\n")
+def _published_first(report: BoardReport) -> tuple[int, int]:
+    return (0, -report.board.record.dataset.images) if has_published_beside(report) else (1, 0)
+
+
+def has_published_beside(report: BoardReport) -> bool:
+    """Whether rows stand beside published figures of as many images."""
+    return report.published.whole and bool(report.published.counterparts)
+
+
+def _board(board: Board, table: Table, heading: str) -> list[str]:
+    """One board: title, its table of ranked rows, and beneath them what has no number."""
+    parts = [f"{heading} {_escape(board.title)}\n"]
+    if table.rows:
+        parts.append(_with_shared(table))
+    parts += [f"{note}\n" for note in notes_of(board.rows)]
     if board.failures:
         parts.append(f"Without a result:\n\n{markdown_table(failure_table(board))}")
-    return "\n".join(parts)
+    return parts
 
 
 def markdown_table(table: Table) -> str:
@@ -112,5 +131,12 @@ def _sources(sources: Sequence[Source]) -> str:
     return "".join(lines)
 
 
+def _reported_by(sources: Sequence[Source]) -> str:
+    links = ", ".join(f"[{_escape(source.title)}]({source.url})" for source in sources)
+    return f"Δ is measured minus reported, in percentage points. Reported: {links}.\n"
+
+
 def _escape(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Text that Markdown shows as it is; inside a word an underscore needs nothing, at its edge it is emphasis."""
+    text = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    return _EDGE.sub(r"\_", text)

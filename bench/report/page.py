@@ -8,24 +8,24 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.report.ablations import in_words
+from bench.records.identity import in_words, leaves
 from bench.report.board_report import BoardReport
 from bench.report.columns import STATISTICS, column_of
 from bench.report.interaction_figure import interaction_figure
 from bench.report.interaction_tables import ONE_SEED, Crossing, corner_table, effect_table
 from bench.report.interactions import Interaction
-from bench.report.leaderboard import Board
-from bench.report.markdown import DIRTY
+from bench.report.leaderboard import Board, images_in_words, protocol_title
+from bench.report.marks import notes_of
 from bench.report.matplotlib_style import figure_bytes
 from bench.report.pareto import pareto_points
 from bench.report.pareto_svg import marker_svg, pareto_svg
 from bench.report.plot_style import PALETTE, styles_of
 from bench.report.reported_tables import (
-    BESIDE,
     COST_NOTE,
+    COUNTERPART_NOTE,
     UNMEASURED,
-    beside_table,
     cost_table,
+    counterpart_table,
     sources_of,
     unmeasured_table,
 )
@@ -35,8 +35,7 @@ from bench.report.tables import ablation_table, definitions_of, failure_table, l
 Pictures = Mapping[str, Sequence[tuple[str, str]]]
 NOTES = {
     "statistics": STATISTICS,
-    "dirty": DIRTY,
-    "beside": BESIDE,
+    "counterparts": COUNTERPART_NOTE,
     "cost": COST_NOTE,
     "unmeasured": UNMEASURED,
     "one_seed": ONE_SEED,
@@ -68,8 +67,8 @@ def _section(report: BoardReport, pictures: Pictures) -> dict[str, Any]:
     board, published = report.board, report.published
     tables = {
         "leaderboard": leaderboard_table(board),
-        "beside": beside_table(published.beside),
-        "cost": cost_table(published.beside),
+        "counterparts": counterpart_table(published.counterparts),
+        "cost": cost_table(published.counterparts),
         "ablations": ablation_table(report.comparisons),
         "failures": failure_table(board),
         "unmeasured": unmeasured_table(published.unmeasured),
@@ -79,7 +78,8 @@ def _section(report: BoardReport, pictures: Pictures) -> dict[str, Any]:
     return {
         "board": board,
         "dataset": dataset,
-        "protocol": board.record.protocol,
+        "protocol": protocol_title(board.record.protocol),
+        "images": images_in_words(dataset.images),
         "settings": _shared_settings(board),
         "primary": column_of(board.primary).title if board.primary else None,
         "svg": Markup(pareto_svg(board)),
@@ -88,7 +88,7 @@ def _section(report: BoardReport, pictures: Pictures) -> dict[str, Any]:
         "sources": sources,
         "other_sources": other_sources,
         "crossings": [_crossing(crossing) for crossing in report.crossings],
-        "dirty": any(row.dirty for row in board.rows),
+        "marks": notes_of(board.rows),
         "definitions": definitions_of([table for table in tables.values() if table.rows]),
         "pictures": pictures.get(dataset.name, ()),
     }
@@ -118,12 +118,12 @@ def _interaction(crossing: Crossing, interaction: Interaction) -> dict[str, Any]
 
 
 def _shared_settings(board: Board) -> list[tuple[str, str]]:
-    """The protocol's settings that are the same in every row."""
-    settings = [row.record.protocol.settings for row in board.rows] or [board.record.protocol.settings]
+    """What of the evaluation is the same in every row: path and value."""
+    first, *others = [leaves(row.record.evaluation) for row in board.rows] or [leaves(board.record.evaluation)]
     return [
-        (key, value if isinstance(value, str) else json.dumps(value))
-        for key, value in sorted(settings[0].items())
-        if all(key in other and other[key] == value for other in settings)
+        (path, value if isinstance(value, str) else json.dumps(value))
+        for path, value in sorted(first.items())
+        if all(path in other and other[path] == value for other in others)
     ]
 
 

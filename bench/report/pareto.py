@@ -1,14 +1,15 @@
 """Accuracy against cost: the points of a board and its Pareto front."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.records.identity import in_words
 from bench.report.columns import column_of
+from bench.report.distinctions import settings_in_words
 from bench.report.formatting import format_cell
-from bench.report.leaderboard import Board, Row
-from bench.report.slots import Slots, slots_of
-
-LONGEST_NAME = 56  # characters
+from bench.report.leaderboard import Board
+from bench.report.row_names import short_names
+from bench.report.rows import Row
 
 
 @dataclass(frozen=True)
@@ -36,22 +37,8 @@ def pareto_points(board: Board) -> list[Point]:
     scores = [row.values[key].mean for row in rows]
     sign = -1.0 if column_of(key).lower_is_better else 1.0
     front = pareto_front(costs, [sign * score for score in scores])
-    slots = slots_of(board)
-    names = [short_name(row, rows, slots) for row in rows]
-    points = [Point(*values) for values in zip(rows, costs, scores, front, names, strict=True)]
+    points = [Point(*values) for values in zip(rows, costs, scores, front, short_names(rows), strict=True)]
     return sorted(points, key=lambda point: (point.macs, point.score, point.label))
-
-
-def short_name(row: Row, rows: Iterable[Row], slots: Slots) -> str:
-    """The detector, and the labels in which its rows among `rows` differ; not those that only say what it is."""
-    alike = [other.labels for other in rows if other.detector == row.detector]
-    labels = [
-        label if axis == "postprocess" else f"{axis}={label}"
-        for axis, label in sorted(row.labels.items())
-        if any(other.get(axis) != label for other in alike) and axis not in slots.names_of(row.record)
-    ]
-    name = " · ".join([row.detector, *labels])
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
@@ -67,16 +54,15 @@ def pareto_front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
 
 
 def describe_point(point: Point, primary: str) -> str:
-    """The point in lines of text: its name, labels, score and cost."""
+    """The point in lines of text: its name, what sets it apart, score and cost."""
     row, score, macs, params = point.row, column_of(primary), column_of("cost/macs"), column_of("cost/params")
-    labels = ", ".join(f"{axis}={label}" for axis, label in sorted(row.labels.items()))
-    return "\n".join(
-        (
-            row.detector,
-            labels,
-            f"{score.title}: {format_cell(score, row.values[primary])}",
-            f"{macs.title}: {format_cell(macs, row.values['cost/macs'])}",
-            f"{params.title}: {format_cell(params, row.values['cost/params'])}",
-            f"schedule {row.record.provenance.schedule}, weights {row.record.provenance.weights}",
-        )
-    )
+    choices = in_words(dict(sorted(row.ablations.items())) | dict(sorted(row.changes.items())))
+    lines = [row.detector, choices]
+    lines += [settings_in_words(row.settings)] if row.settings else []
+    lines += [
+        f"{score.title}: {format_cell(score, row.values[primary])}",
+        f"{macs.title}: {format_cell(macs, row.values['cost/macs'])}",
+        f"{params.title}: {format_cell(params, row.values['cost/params'])}",
+        f"schedule {row.record.provenance.schedule}, weights {row.record.provenance.weights}",
+    ]
+    return "\n".join(lines)

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from bench.records.record import RecordError, read_records, write_text_atomically
 from bench.report.board_report import BoardReport, report_on
 from bench.report.figures import draw_figures
 from bench.report.interaction_tables import interaction_csv
@@ -11,7 +12,6 @@ from bench.report.markdown import markdown_boards, markdown_document
 from bench.report.page import render_page
 from bench.report.pictures import embed_pictures
 from bench.report.readme import write_between_marks
-from bench.report.records import RecordError, read_records, write_text_atomically
 from bench.report.reported import Reported
 from bench.report.reported_tables import reported_csv
 from bench.report.spreadsheets import ablation_csv, leaderboard_csv
@@ -44,7 +44,7 @@ def publish(
     for report in reports:
         written += [*_write_tables(report, output_dir), *draw_figures(report, output_dir / "figures")]
     if readme is not None:
-        written.append(write_between_marks(readme, markdown_boards(boards)))
+        written.append(write_between_marks(readme, markdown_boards(reports)))
     logger.info("published %d leaderboards in %s", len(boards), output_dir)
     return written
 

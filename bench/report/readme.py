@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.report.records import write_text_atomically
+from bench.records.record import write_text_atomically
 
 BEGIN = "<!-- leaderboard:begin -->"
 END = "<!-- leaderboard:end -->"

@@ -9,8 +9,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from bench.errors import BenchError
-from bench.report.records import Record
-from bench.report.schema import Metrics, Name, Part, Positive, Size, Text, problems_of
+from bench.records.record import Record
+from bench.records.schema import Metrics, Name, Part, Positive, Size, Text, problems_of
 
 REPORTED_VERSION = 1
 Url = Annotated[str, Field(pattern=r"^https?://\S+$")]  # becomes a link of the page
@@ -46,9 +46,9 @@ class ReportedSpeed(Part):
 class ReportedRow(Part):
     """One published row.
 
-    `detectors`: the suite's names of what was published, none where the suite has it not. `labels`: axis -> label that
-    a row of the suite has when it stands for the same thing, `postprocess` among them; an axis that is not named here
-    is one that the published detector did not change.
+    `detectors`: the suite's names of what was published, none where the suite has it not. `ablations`: axis -> label
+    that a row of the suite has when it stands for the same thing, `postprocess` among them; an axis that is not named
+    here is one that the published detector did not change.
     """
 
     detectors: tuple[Name, ...] = ()
@@ -56,7 +56,7 @@ class ReportedRow(Part):
     backbone: Text | None = None
     source: Text
     protocol: Name
-    labels: dict[str, Text] = Field(default_factory=dict)
+    ablations: dict[str, Text] = Field(default_factory=dict)
     metrics: Annotated[Metrics, Field(min_length=1)]
     cost: ReportedCost | None = None
     speed: ReportedSpeed | None = None
@@ -89,8 +89,8 @@ class Reported(Part):
         return self
 
     def rows_of(self, record: Record) -> tuple[ReportedRow, ...]:
-        """The rows under the protocol of the record, if its data is what they were published on."""
-        if (record.dataset.name, record.dataset.split) != (self.dataset, self.split):
+        """The rows under the protocol of the record as it was published, if its data is what they were published on."""
+        if (record.dataset.name, record.dataset.split) != (self.dataset, self.split) or record.protocol.base:
             return ()
         return tuple(row for row in self.rows if row.protocol == record.protocol.name)
 

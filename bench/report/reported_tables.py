@@ -3,16 +3,18 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from bench.report.beside import Beside, Published, PublishedBoard
 from bench.report.columns import Column, column_of, difference_of, in_order, ratio_of, reported_of
+from bench.report.distinctions import settings_in_words
 from bench.report.formatting import Cell
+from bench.report.marks import marked
+from bench.report.published import Counterpart, Published, PublishedFigures
 from bench.report.reported import ReportedCost, Source
 from bench.report.spreadsheets import csv_text, measured_cells
 from bench.report.statistics import Stat
 from bench.report.tables import Table, table_of
 
 COST = ("cost/params", "cost/macs")
-BESIDE = (
+COUNTERPART_NOTE = (
     "Δ is measured minus reported, in percentage points. A row with imported weights has not been trained here: if "
     "they are the published ones, what is named under What differs should be all that sets it apart."
 )
@@ -23,22 +25,49 @@ COST_NOTE = (
 UNMEASURED = "Published under this protocol and unranked: no row of this leaderboard is of the same detector."
 
 
-def beside_table(pairs: Sequence[Beside]) -> Table:
+def counterpart_table(pairs: Sequence[Counterpart]) -> Table:
     """One row per measured row and published row: each metric measured, reported, and the difference.
 
-    What sets every row apart is told once; a label that is as published is not told.
+    What sets every row apart is told once; an ablation that is as published is not told.
     """
+    shared = shared_reasons(pairs)
+    rows = [{"detector": _name(pair), **counterpart_cells(pair, shared)} for pair in pairs]
+    table = table_of([column_of("detector"), *counterpart_columns(pairs), column_of("reasons")], rows)
+    return telling_once(table, shared)
+
+
+def counterpart_columns(pairs: Iterable[Counterpart]) -> list[Column]:
+    """Three columns a metric: measured, reported and the difference."""
     metrics = in_order(key for pair in pairs for key in pair.differences)
-    columns = [column_of("detector")]
-    for column in map(column_of, metrics):
-        columns += [column, reported_of(column), difference_of(column, "Δ")]
-    everywhere = [reason for reason in pairs[0].reasons if _everywhere(reason, pairs)] if len(pairs) > 1 else []
-    rows = [_beside_cells(pair, everywhere) for pair in pairs]
-    table = table_of([*columns, column_of("reasons")], rows)
-    return replace(table, shared=((column_of("reasons"), "; ".join(everywhere)),)) if everywhere else table
+    columns = [(column, reported_of(column), difference_of(column, "Δ")) for column in map(column_of, metrics)]
+    return [column for three in columns for column in three]
 
 
-def cost_table(pairs: Iterable[Beside]) -> Table:
+def counterpart_cells(pair: Counterpart, shared: Collection[str]) -> dict[str, Cell]:
+    """What is published beside the row, and the reasons for a difference but those told once."""
+    cells: dict[str, Cell] = {"reasons": "; ".join(reason for reason in pair.reasons if reason not in shared)}
+    for key, difference in pair.differences.items():
+        cells[key] = pair.row.values[key]
+        cells[f"reported:{key}"] = _stat(pair.published.row.metrics[key])
+        cells[f"delta:{key}"] = _stat(difference)
+    return cells
+
+
+def shared_reasons(pairs: Sequence[Counterpart]) -> list[str]:
+    """The reasons that all of two pairs or more give."""
+    if len(pairs) < 2:
+        return []
+    return [reason for reason in pairs[0].reasons if all(reason in pair.reasons for pair in pairs)]
+
+
+def telling_once(table: Table, reasons: Sequence[str]) -> Table:
+    """The table with these reasons beneath it, as those of every row."""
+    if not reasons:
+        return table
+    return replace(table, shared=(*table.shared, (column_of("reasons"), "; ".join(reasons))))
+
+
+def cost_table(pairs: Iterable[Counterpart]) -> Table:
     """One row per detector, published row and measured cost: rows of a detector mostly share it."""
     rows: dict[tuple[object, ...], dict[str, Cell]] = {}
     for pair in pairs:
@@ -60,16 +89,16 @@ def unmeasured_table(published: Iterable[Published]) -> Table:
     return table_of([column_of(key) for key in keys], rows, ("published_device", "source"))
 
 
-def sources_of(published: PublishedBoard) -> tuple[list[Source], list[Source]]:
+def sources_of(published: PublishedFigures) -> tuple[list[Source], list[Source]]:
     """The sources of what stands beside measured rows, and those of the rest that are not among them."""
-    first = {pair.published.row.source: pair.published.source for pair in published.beside}
+    first = {pair.published.row.source: pair.published.source for pair in published.counterparts}
     rest = {entry.row.source: entry.source for entry in published.unmeasured if entry.row.source not in first}
     return list(first.values()), list(rest.values())
 
 
-def reported_csv(published: PublishedBoard) -> str:
+def reported_csv(published: PublishedFigures) -> str:
     """Every published row of the protocol, once for each row of its detectors; without one, nothing is measured."""
-    pairs: list[tuple[Published, Beside | None]] = [(pair.published, pair) for pair in published.beside]
+    pairs: list[tuple[Published, Counterpart | None]] = [(pair.published, pair) for pair in published.counterparts]
     pairs += [(entry, None) for entry in published.unmeasured]
     metrics = in_order(key for entry, _ in pairs for key in entry.row.metrics)
     return csv_text(_line(entry, pair, metrics) for entry, pair in pairs)
@@ -79,25 +108,13 @@ def _stat(value: float | None) -> Stat | None:
     return None if value is None else Stat(value, None, 1)
 
 
-def _everywhere(reason: str, pairs: Sequence[Beside]) -> bool:
-    return all(reason in pair.reasons for pair in pairs)
+def _name(pair: Counterpart) -> str:
+    """The detector, with the settings that set its row apart from one of the same name."""
+    settings = settings_in_words(pair.row.settings)
+    return f"{marked(pair.row)} ({settings})" if settings else marked(pair.row)
 
 
-def _beside_cells(pair: Beside, everywhere: Collection[str]) -> dict[str, Cell]:
-    reported = pair.published.row.metrics
-    cell = f" (cell {pair.row.record.cell_id[:10]})" if pair.row.ambiguous else ""
-    cells: dict[str, Cell] = {
-        "detector": pair.row.detector + cell + (" †" if pair.row.dirty else ""),
-        "reasons": "; ".join(reason for reason in pair.reasons if reason not in everywhere),
-    }
-    for key, difference in pair.differences.items():
-        cells[key] = pair.row.values[key]
-        cells[f"reported:{key}"] = _stat(reported[key])
-        cells[f"delta:{key}"] = _stat(difference)
-    return cells
-
-
-def _cost_cells(pair: Beside, reported: ReportedCost) -> dict[str, Cell]:
+def _cost_cells(pair: Counterpart, reported: ReportedCost) -> dict[str, Cell]:
     cells: dict[str, Cell] = {"detector": pair.row.detector, "note": reported.note or ""}
     for key, value in (("cost/params", reported.params), ("cost/macs", reported.macs)):
         cells[key] = pair.row.values[key]
@@ -117,7 +134,7 @@ def _published_cells(entry: Published) -> dict[str, Cell]:
     return cells | {"source": entry.source.title}
 
 
-def _line(entry: Published, pair: Beside | None, metrics: list[str]) -> dict[str, object]:
+def _line(entry: Published, pair: Counterpart | None, metrics: list[str]) -> dict[str, object]:
     row, measured = entry.row, pair.row if pair else None
     cells: dict[str, object] = {
         "method": row.method,
@@ -126,8 +143,9 @@ def _line(entry: Published, pair: Beside | None, metrics: list[str]) -> dict[str
         "protocol": row.protocol,
         "detector": measured.detector if measured else None,
         "cell_id": measured.record.cell_id if measured else None,
-        "ablations": measured.ablations if measured else None,
-        "postprocess": measured.labels["postprocess"] if measured else None,
+        "ablations": measured.name if measured else None,
+        "settings": settings_in_words(measured.settings, most=None) if measured else None,
+        "postprocess": measured.record.protocol.postprocess if measured else None,
         "schedule": measured.record.provenance.schedule if measured else None,
         "weights": measured.record.provenance.weights if measured else None,
         "images": measured.record.dataset.images if measured else None,

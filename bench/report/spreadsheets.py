@@ -5,9 +5,13 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 
-from bench.report.ablations import Comparison, in_words
+from bench.records.identity import in_words
+from bench.report.ablations import Comparison
 from bench.report.columns import in_order
-from bench.report.leaderboard import Board, Row
+from bench.report.distinctions import settings_in_words
+from bench.report.leaderboard import Board
+from bench.report.marks import is_dirty, mixture_of
+from bench.report.rows import Row
 from bench.report.statistics import Stat
 from bench.report.tables import COST
 
@@ -41,14 +45,18 @@ def ablation_csv(comparisons: Iterable[Comparison]) -> str:
 
 
 def identity_cells(row: Row, axes: list[str]) -> dict[str, object]:
+    """What a row is and where it comes from; the commits are those of all its trainings and evaluations."""
     record = row.record
+    commits = dict.fromkeys(commit or "unknown" for member in row.records for commit in member.git_commits)
     return {
         "rank": row.rank,
         "detector": row.detector,
         **{f"ablation/{axis}": record.ablations.get(axis) for axis in axes},
-        "postprocess": row.labels["postprocess"],
+        "changes": json.dumps(record.changes, sort_keys=True) if record.changes else None,
+        "settings": settings_in_words(row.settings, most=None),
+        "postprocess": record.protocol.postprocess,
         "schedule": record.provenance.schedule,
-        "epochs": record.provenance.epochs,
+        "epochs": record.epochs,
         "weights": record.provenance.weights,
         "train_set": row.train_set,
         "dataset": record.dataset.name,
@@ -57,14 +65,16 @@ def identity_cells(row: Row, axes: list[str]) -> dict[str, object]:
         "annotation_hash": record.dataset.annotation_hash,
         "protocol": record.protocol.name,
         "protocol_version": record.protocol.version,
-        "protocol_settings": json.dumps(record.protocol.settings, sort_keys=True),
+        "protocol_changes": json.dumps(record.protocol.changes, sort_keys=True) if record.protocol.changes else None,
+        "evaluation": json.dumps(record.evaluation, sort_keys=True),
         "cell_id": record.cell_id,
         "train_id": record.train_id,
         "input_size": "x".join(map(str, record.cost.input_size)) if record.cost else None,
         "seeds": " ".join(str(member.seed) for member in row.records),
-        "device": record.provenance.device,
-        "git_commit": record.provenance.git_commit,
-        "git_dirty": row.dirty,
+        "device": row.devices,
+        "git_commits": " ".join(commits),
+        "git_dirty": is_dirty(row),
+        "mixed_seeds": mixture_of(row),
     }
 
 

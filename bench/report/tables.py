@@ -2,12 +2,18 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from bench.report.ablations import Comparison, in_words
+from bench.records.identity import in_words
+from bench.records.record import Cost
+from bench.report.ablations import Comparison
 from bench.report.columns import Column, column_of, difference_of, evaluated, in_order
+from bench.report.distinctions import settings_in_words
 from bench.report.formatting import Cell
-from bench.report.leaderboard import Board, Row, describe
-from bench.report.records import Cost
+from bench.report.leaderboard import Board
+from bench.report.marks import marked
+from bench.report.names import name_of, weights_of
+from bench.report.rows import Row
 
 COST = ("cost/params", "cost/macs", "cost/flops")
 SHAREABLE = ("postprocess", "epochs", "cost/input_size", "device", "train_set")
@@ -77,13 +83,13 @@ def leaderboard_table(board: Board) -> Table:
         "train_set",
     ]
     always = {"rank", "detector", "schedule", "weights"}
-    return table_of(map(column_of, keys), map(_cells, board.rows), SHAREABLE, always, ranked=True)
+    return table_of(map(column_of, keys), map(row_cells, board.rows), SHAREABLE, always, ranked=True)
 
 
 def ablation_table(comparisons: Iterable[Comparison]) -> Table:
     """One row per pair: the change of the axis and the difference of every metric, and of the cost where it changes.
 
-    Labels that both detectors' names imply are left out; those that every pair holds fixed are told once.
+    Ablations that both detectors' names imply are left out; what every pair holds fixed is told once.
     """
     pairs = list(comparisons)
     keys = in_order(key for pair in pairs for key in pair.deltas)
@@ -91,9 +97,9 @@ def ablation_table(comparisons: Iterable[Comparison]) -> Table:
     measured = [key for key in evaluated(keys) if key not in COST] + changed
     columns = [column_of(key) for key in ("axis", "change", "detector", "others", "seeds")]
     columns += [difference_of(column_of(key)) for key in measured]
-    everywhere = set.intersection(*(set(pair.held.items()) for pair in pairs)) if len(pairs) > 1 else set()
+    everywhere = _held_by_all(pairs) if len(pairs) > 1 else {}
     rows = tuple(_comparison_cells(pair, everywhere) for pair in pairs)
-    shared = ((column_of("others"), in_words(dict(sorted(everywhere)))),) if everywhere else ()
+    shared = ((column_of("others"), in_words(everywhere)),) if everywhere else ()
     return Table(tuple(columns), rows, shared)
 
 
@@ -103,7 +109,7 @@ def failure_table(board: Board) -> Table:
     rows: tuple[dict[str, Cell], ...] = tuple(
         {
             "detector": record.detector,
-            "ablations": describe(record),
+            "ablations": name_of(record),
             "postprocess": record.protocol.postprocess,
             "schedule": record.provenance.schedule,
             "seed": record.seed,
@@ -123,31 +129,34 @@ def _shared_text(rows: tuple[dict[str, Cell], ...], key: str) -> str | None:
     return texts[0] if len(texts) == len(rows) else f"{texts[0]} (where known)"
 
 
-def _cells(row: Row) -> dict[str, Cell]:
+def row_cells(row: Row) -> dict[str, Cell]:
+    """What a table of a board may show of a row."""
     cost = row.record.cost
     return {
         **row.values,
+        **weights_of(row.record),
         "rank": row.rank,
-        "detector": row.detector + (" †" if row.dirty else ""),
-        "ablations": row.ablations,
-        "postprocess": row.labels["postprocess"],
-        "settings": row.settings,
-        "schedule": row.record.provenance.schedule,
-        "epochs": None if row.record.provenance.epochs is None else str(row.record.provenance.epochs),
-        "weights": row.record.provenance.weights,
-        "train_set": row.train_set,
-        "device": row.record.provenance.device,
+        "detector": marked(row),
+        "ablations": row.name,
+        "postprocess": row.record.protocol.postprocess,
+        "settings": settings_in_words(row.settings),
+        "device": row.devices,
         "cost/input_size": _input(cost) if cost else None,
     }
 
 
 def _input(cost: Cost) -> str:
     largest = f"{cost.input_size[0]}x{cost.input_size[1]}"
-    return f"{len(cost.views)} views up to {largest}" if cost.views else largest
+    return f"{len(cost.looks)} looks up to {largest}" if cost.looks else largest
 
 
-def _comparison_cells(pair: Comparison, everywhere: Collection[tuple[str, str]]) -> dict[str, Cell]:
-    told = {key: label for key, label in pair.held.items() if key not in pair.names and (key, label) not in everywhere}
+def _held_by_all(pairs: list[Comparison]) -> dict[str, Any]:
+    first, *others = [pair.held for pair in pairs]
+    return {key: value for key, value in first.items() if all(key in held and held[key] == value for held in others)}
+
+
+def _comparison_cells(pair: Comparison, everywhere: Collection[str]) -> dict[str, Cell]:
+    told = {key: value for key, value in pair.held.items() if key not in pair.names and key not in everywhere}
     cells: dict[str, Cell] = {f"delta:{key}": stat for key, stat in pair.deltas.items()}
     cells |= {"axis": pair.axis, "change": pair.change, "detector": pair.detector, "seeds": pair.seeds}
     return cells | {"others": in_words(told)}

@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from bench.config import instantiate
 from bench.errors import ConfigError
+from bench.run.data import build_data
 from bench.verbs.output import wants_json, write_json, write_table
 
 SHOWN = 10  # images named of each kind of oddity; format=json has them all
@@ -29,12 +30,12 @@ def prepare(config: DictConfig, as_json: bool) -> None:
         if not as_json:
             rows = [[row["archive"], row["source"], str(row.get("files", ""))] for row in fetched]
             write_table(["archive", "source", "files"], rows)
-    instantiate(config.data.module).prepare_data()
+    build_data(config)
     summary(config, as_json)
 
 
 def summary(config: DictConfig, as_json: bool) -> None:
-    data = instantiate(config.data.module)
+    data = build_data(config)
     summaries: list[dict[str, Any]] = [data.summary(split) for split in ("train", "val")]
     if as_json:
         write_json(summaries)
@@ -43,7 +44,7 @@ def summary(config: DictConfig, as_json: bool) -> None:
 
 
 def verify(config: DictConfig, as_json: bool) -> int:
-    data = instantiate(config.data.module)
+    data = build_data(config)
     memory = Path(config.paths.data) / "manifests"
     report = data.verify(memory, config.manifest, bool(config.accept), config.workers)
     if as_json:

@@ -6,9 +6,9 @@ from omegaconf import DictConfig
 
 from bench.config import instantiate
 from bench.errors import BenchError, ConfigError
-from bench.grid.cells import enumerate_cells
+from bench.grid.enumerate import enumerate_cells
 from bench.grid.grid import grid_node, grid_status, run_grid
-from bench.grid.store import record_path
+from bench.run.workspace import record_path
 from bench.verbs.output import wants_json, write_json
 
 log = logging.getLogger(__name__)
@@ -37,5 +37,7 @@ def run(config: DictConfig) -> int:
     )
     for row in status["cells"]:
         if row["error"]:
-            log.error("%s %s seed %s %s: %s", row["detector"], row["labels"], row["seed"], row["status"], row["error"])
+            log.error(
+                "%s %s seed %s %s: %s", row["detector"], row["ablations"], row["seed"], row["status"], row["error"]
+            )
     return 1 if failed else 0

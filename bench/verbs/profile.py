@@ -10,18 +10,15 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from bench.config import compose, instantiate
-from bench.cost.complexity import Complexity, measure_complexity
+from bench.cost.complexity import Complexity
 from bench.cost.devices import device_name
 from bench.cost.latency import measure_latency
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector, check_name
-from bench.detectors.external import ExternalDetector
-from bench.detectors.external_onnx import OnnxDetector
 from bench.detectors.optimize import optimized
-from bench.detectors.weights import load_weights
 from bench.errors import ConfigError
-from bench.grid.build import measure_cost
-from bench.grid.provenance import package_versions
+from bench.run.build import measure_cost
+from bench.run.provenance import package_versions
 from bench.verbs.output import wants_json, write_json, write_table
 
 COUNTED = "macs: convolutions and matrix products; flops = 2 macs; norm_elements pass through norms, outside macs"
@@ -32,7 +29,7 @@ COST = (
     "flops",
     "params_by_component",
     "macs_by_component",
-    "views",
+    "looks",
     "macs_backbone",
     "norm_elements",
 )
@@ -84,16 +81,18 @@ def profile(config: DictConfig) -> dict[str, Any]:
     Raises:
         ConfigError: something that this detector cannot be profiled with.
     """
-    detector = build_detector(config)
-    if config.weights is not None:
-        load_weights(detector, Path(config.weights), config.detector.name)
+    detector = build_detector(config.detector)
+    detector.postprocess = instantiate(config.postprocess.processor)
+    weights = config.weights or config.detector.get("weights")
+    if weights is not None:
+        detector.load(Path(weights), config.detector.name)
     detector.eval()
     size = timed_size(config, detector)
     row: dict[str, Any] = {"detector": config.detector.name, "input_size": list(size), "counted": COUNTED}
     row["overrides"] = [word for word in detector_overrides() if not word.startswith("detector=")]
     row |= dict.fromkeys(COST) | {"cost_left_out": LEFT_OUT}
-    if not isinstance(detector, ExternalDetector):
-        complexity = counted(config, detector)
+    complexity = counted(config, detector)
+    if complexity is not None:
         row |= complexity.counts() | {"norm_elements": complexity.norm_elements, "cost_left_out": None}
         row["macs_backbone"] = complexity.macs_of(detector.backbone_components())
     return row | speed(config, detector, size) if config.profile.latency else row
@@ -101,22 +100,24 @@ def profile(config: DictConfig) -> dict[str, Any]:
 
 def timed_size(config: DictConfig, detector: Detector) -> tuple[int, int]:
     """Height and width: those asked for, those that a graph of fixed size takes, or else the protocol's."""
-    fixed = getattr(detector, "input_size", None)
-    size = config.profile.input_size or fixed or config.protocol.input_size
-    return int(size[0]), int(size[1])
+    if config.profile.input_size is not None:
+        return int(config.profile.input_size[0]), int(config.profile.input_size[1])
+    return detector.input_size((int(config.protocol.cost_size[0]), int(config.protocol.cost_size[1])))
 
 
-def counted(config: DictConfig, detector: Detector) -> Complexity:
+def counted(config: DictConfig, detector: Detector) -> Complexity | None:
     """Of one image under the protocol, or at the size asked for."""
     if config.profile.input_size is None:
         return measure_cost(detector, config.protocol)
-    return measure_complexity(detector, timed_size(config, detector))
+    return detector.complexity(timed_size(config, detector))
 
 
 def speed(config: DictConfig, detector: Detector, size: tuple[int, int]) -> dict[str, Any]:
     settings = config.profile
-    check_settings(config, detector)
+    check_settings(config)
+    detector.check_device(settings.device, settings.precision)
     ready = optimized(detector, settings.optimize)
+    ready.postprocess = detector.postprocess
     latency = measure_latency(
         ready,
         latency_images(config, size),
@@ -136,17 +137,12 @@ def speed(config: DictConfig, detector: Detector, size: tuple[int, int]) -> dict
     }
 
 
-def check_settings(config: DictConfig, detector: Detector) -> None:
+def check_settings(config: DictConfig) -> None:
     settings = config.profile
-    if settings.input_size is None and config.protocol.get("views"):
+    if settings.input_size is None and config.protocol.get("looks"):
         raise ConfigError(
-            f"`{config.protocol.name}` looks at an image in several views, and latency is that of one pass; give "
+            f"`{config.protocol.name}` looks at an image several times, and latency is that of one pass; give "
             "profile.input_size=[H,W], or profile.latency=false for the cost alone"
-        )
-    if isinstance(detector, OnnxDetector) and (settings.device != "cpu" or settings.precision != "fp32"):
-        raise ConfigError(
-            f"an ONNX detector runs on the CPU in the precision of its file; expected profile.device=cpu and "
-            f"profile.precision=fp32, found {settings.device} and {settings.precision}"
         )
     if settings.optimize == "compiled" and settings.warmup < 1:
         raise ConfigError("profile.optimize=compiled compiles in the first call; expected profile.warmup of at least 1")

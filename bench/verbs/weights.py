@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.config import instantiate
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector
-from bench.detectors.weights import file_sha256, load_weights
+from bench.detectors.weights import file_sha256
 from bench.errors import ConfigError
 from bench.verbs.output import wants_json, write_json
 from bench.weights.files import write_safetensors
@@ -39,7 +39,7 @@ def import_weights(config: DictConfig) -> dict[str, Any]:
     if config.source is None:
         raise ConfigError("expected source=FILE.onnx, the published file; found none")
     source, output = Path(config.source), wanted_output(config, (".safetensors",))
-    detector = build_detector(config)
+    detector = build_detector(config.detector)
     detector.load_state_dict(import_onnx(detector, source, config.detector.name))
     if config.calibration is not None:
         calibrate(detector, calibration_batches(config, detector))
@@ -62,13 +62,13 @@ def export_weights(config: DictConfig) -> dict[str, Any]:
     if config.weights is None:
         raise ConfigError("expected weights=FILE (.safetensors or .ckpt) to export, found none")
     output = wanted_output(config, (".onnx", ".safetensors"))
-    detector = build_detector(config)
-    load_weights(detector, Path(config.weights), config.detector.name)
+    detector = build_detector(config.detector)
+    detector.load(Path(config.weights), config.detector.name)
     facts = {"detector": str(config.detector.name), "source_sha256": file_sha256(Path(config.weights))}
     report: dict[str, Any] = {"output": str(output), **facts}
     if output.suffix == ".onnx":
         block = int(config.channel_block)
-        report["difference"] = export_onnx(detector, output, config.input_type, channel_block=block)  # type: ignore[arg-type]
+        report["difference"] = export_onnx(detector, output, config.input_type, channel_block=block)
     else:
         write_safetensors(detector.state_dict(), output, facts)
     return report | {"sha256": file_sha256(output)}

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import fx, nn
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torchvision.ops import DeformConv2d
 
 from bench.errors import WeightsError
-from bench.weights.operators import INPUT, Flow, Operator, convolutions_first, merge
+from bench.weights.operators import INPUT, Flow, Operator, convolutions_first, merge, single
 
 # Modules and functions without weights, by the name that ONNX gives them in lower case.
 STEPS: dict[type[nn.Module], str] = {nn.ReLU: "relu", nn.MaxPool2d: "maxpool", nn.AvgPool2d: "averagepool"}
@@ -96,6 +96,8 @@ class _Reader:
         if weight is None:
             return before.after(node, type(module).__name__.lower())
         layer = Operator(type(module).__name__.lower(), name, tuple(weight[1].shape), **_way(before))
+        if isinstance(module, nn.GroupNorm):
+            layer = replace(layer, groups=module.num_groups, epsilon=single(module.eps))
         return self.add(layer, Place(f"{name}.{weight[0]}", bias_name(name, module), None))
 
     def fold(self, name: str, norm: nn.BatchNorm2d, node: fx.Node) -> Flow:

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import DeformConv2d
 
-from bench.detectors.dense import DenseDetector
+from bench.detectors.base import Detector
 from bench.errors import ConfigError, WeightsError
-from bench.heads.outputs import HeadOutputs
 from bench.weights.files import whole
 from bench.weights.module_graph import module_operators
 from bench.weights.onnx_simplify import simplify
@@ -37,7 +36,7 @@ DTYPES = {"float": torch.float32, "uint8": torch.uint8}
 class ExportedDetector(nn.Module):
     """What the ONNX graph computes; `images` [B, 3, H, W] in 0..255 -> scores, boxes, keypoints of every stride."""
 
-    def __init__(self, detector: DenseDetector, fold: bool = True) -> None:
+    def __init__(self, detector: Detector, fold: bool = True) -> None:
         super().__init__()
         self.detector = copy.deepcopy(detector).float().cpu().eval()
         self.divide = not (fold and fold_std(self.detector))
@@ -47,36 +46,15 @@ class ExportedDetector(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         centered = images.float() - (self.detector.mean if self.mean is None else self.mean)
         outputs = self.detector(centered / self.detector.std if self.divide else centered)
-        return tuple(named(self.detector, outputs).values())
+        return tuple(self.detector.graph_outputs(outputs).values())
 
     def output_names(self) -> list[str]:
         side = 2 * self.detector.divisor
         with torch.no_grad():
-            return list(named(self.detector, self.detector(torch.zeros(1, 3, side, side))))
+            return list(self.detector.graph_outputs(self.detector(torch.zeros(1, 3, side, side))))
 
 
-def named(detector: DenseDetector, outputs: HeadOutputs) -> dict[str, Tensor]:
-    """Maps of the head as the graph's outputs, by name and in order."""
-    classes, counts = detector.num_classes, detector.anchors.per_cell
-    scores = [rows(x, classes).sigmoid() for x in outputs.cls]
-    if detector.score_fusion is not None and outputs.iou is not None:
-        ious = [rows(x, 1).sigmoid().squeeze(-1) for x in outputs.iou]
-        scores = [detector.score_fusion(score, iou) for score, iou in zip(scores, ious, strict=True)]
-    points = [rows(x, int(x.shape[1]) // count) for x, count in zip(outputs.kps or [], counts, strict=False)]
-    boxes = [rows(x, 4) for x in outputs.bbox]
-    return {
-        f"{kind}_{stride}": values
-        for kind, levels in (("score", scores), ("bbox", boxes), ("kps", points))
-        for stride, values in zip(detector.anchors.strides, levels, strict=False)
-    }
-
-
-def rows(values: Tensor, width: int) -> Tensor:
-    """[B, A * width, H, W] -> [B, H * W * A, width]"""
-    return values.permute(0, 2, 3, 1).reshape(values.shape[0], -1, width)
-
-
-def fold_std(detector: DenseDetector) -> bool:
+def fold_std(detector: Detector) -> bool:
     """Move the division by `std` into the first convolution, if that alone reads the image; whether it did.
 
     The mean cannot move: a convolution pads with zero, which is the mean only after the subtraction.
@@ -92,7 +70,7 @@ def fold_std(detector: DenseDetector) -> bool:
 
 
 def export_onnx(
-    detector: DenseDetector,
+    detector: Detector,
     path: Path,
     input_type: InputType = "float",
     simplified: bool = True,
@@ -112,8 +90,7 @@ def export_onnx(
         raise ConfigError(f"expected input_type to be one of {', '.join(DTYPES)}, found `{input_type}`")
     if channel_block < 1:
         raise ConfigError(f"expected channel_block of at least 1, found {channel_block}")
-    if not isinstance(detector, DenseDetector):
-        raise WeightsError(f"expected a dense detector to export, found {type(detector).__name__}")
+    detector.check_exportable()
     moving = [key for key, module in detector.named_modules() if isinstance(module, DeformConv2d)]
     if moving:  # the exporter would print the whole graph before it fails
         raise WeightsError(
@@ -167,7 +144,7 @@ def rewrite(path: Path, divisor: int, channel_block: int) -> None:
     onnx.save(model, str(path))
 
 
-def largest_difference(detector: DenseDetector, path: Path, input_type: InputType) -> float:
+def largest_difference(detector: Detector, path: Path, input_type: InputType) -> float:
     """Over batches and sizes other than the traced one; relative to the reference where that is above 1.
 
     Compared with the detector as it is, not with the copy that was traced.

@@ -1,5 +1,6 @@
 """An ONNX graph to be rewritten: its nodes in order, and its constants by name wherever the file keeps them."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,7 @@ class Graph:
                 self.nodes.append(node)
 
     def readers(self) -> dict[str, list[Any]]:
-        found: dict[str, list[Any]] = {output.name: [None] for output in self.proto.output}  # the outside reads these
-        for node in self.nodes:
-            for name in node.input:
-                found.setdefault(name, []).append(node)
-        return found
+        return readers_of(self.nodes, self.proto.output)
 
     def add(self, name: str, values: NDArray[Any]) -> str:
         self.constants[name] = np.ascontiguousarray(values)
@@ -52,6 +49,15 @@ class Graph:
         for field, values in ((self.proto.node, self.nodes), (self.proto.initializer, tensors)):
             del field[:]
             field.extend(values)
+
+
+def readers_of(nodes: Iterable[Any], outputs: Iterable[Any]) -> dict[str, list[Any]]:
+    """The nodes that read a tensor, by its name; None stands for the outside, which reads the graph's outputs."""
+    found: dict[str, list[Any]] = {output.name: [None] for output in outputs}
+    for node in nodes:
+        for name in node.input:
+            found.setdefault(name, []).append(node)
+    return found
 
 
 def is_convolution(node: Any, graph: Graph) -> bool:

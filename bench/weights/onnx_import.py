@@ -1,7 +1,7 @@
 """A published ONNX file -> the state dict of our detector.
 
-Operators are matched by structure, whatever the file calls them: kind, weight shape, stride, padding, groups, which
-operators feed it and what lies between. Nothing is imported unless everything fits.
+Operators are matched by structure, whatever the file calls them: kind, weight shape, stride, padding, groups, epsilon,
+which operators feed it and what lies between. Nothing is imported unless everything fits.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ def import_onnx(detector: nn.Module, path: Path, name: str) -> dict[str, Tensor]
 
 def placed(place: Place, numbers: Numbers, modules: dict[str, nn.Module]) -> dict[str, Tensor]:
     """Numbers under the names of the state dict; a bias goes into the norm where there is one."""
-    state = {place.weight: numbers.weight}
+    state = {} if numbers.weight is None else {place.weight: numbers.weight}
     if place.norm is not None:
         norm = modules[place.norm]
         assert isinstance(norm, nn.BatchNorm2d)

@@ -10,31 +10,41 @@ from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import TypeVar
 
+import numpy as np
+
 INPUT = -1  # the source that stands for the image
 
 
 @dataclass(frozen=True)
 class Operator:
-    """A convolution (its folded norm included), a scalar factor, or another layer with weights.
+    """A convolution (its folded batch norm included), a group norm, a scalar factor, or another layer with weights.
 
     Attributes:
         kind: "conv", "scale", or the lower-case name of the layer.
         name: for messages only.
-        shape: of its weight.
-        stride, padding, dilation, groups: of a convolution; padding is top, left, bottom, right.
+        shape: of its weight; None for a norm that only normalises.
+        stride, padding, dilation: of a convolution; padding is top, left, bottom, right.
+        groups: of a convolution or a group norm.
+        epsilon: of a group norm, as `single` gives it.
         sources: indices of the operators whose results reach it through operators without weights.
         through: the kinds of these operators without weights, sorted.
     """
 
     kind: str
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     stride: tuple[int, ...] = ()
     padding: tuple[int, ...] = ()
     dilation: tuple[int, ...] = ()
     groups: int = 1
+    epsilon: float | None = None
     sources: frozenset[int] = frozenset()
     through: tuple[str, ...] = ()
+
+
+def single(value: float) -> float:
+    """A number as files keep it, in 32 bits, so that equal ones compare equal."""
+    return float(np.float32(value))
 
 
 @dataclass
@@ -64,11 +74,12 @@ T = TypeVar("T")
 
 
 def convolutions_first(found: Sequence[tuple[Operator, T]]) -> list[tuple[Operator, T]]:
-    """The operators with their companions, those that are no convolutions moved to the end.
+    """The operators with their companions: convolutions, then other layers, then scalar factors.
 
     A factor on one branch may be computed before or after the convolution of another; that order means nothing.
     """
-    order = sorted(range(len(found)), key=lambda index: found[index][0].kind != "conv")
+    rank = {"conv": 0, "scale": 2}
+    order = sorted(range(len(found)), key=lambda index: rank.get(found[index][0].kind, 1))
     place = {INPUT: INPUT} | {old: new for new, old in enumerate(order)}
     return [
         (replace(found[old][0], sources=frozenset(place[source] for source in found[old][0].sources)), found[old][1])
@@ -84,6 +95,7 @@ COMPARED = {
     "padding": "padding",
     "dilation": "dilation",
     "groups": "groups",
+    "epsilon": "epsilon",
     "sources": "inputs from operators",
     "through": "before it",
 }
@@ -109,4 +121,6 @@ def mismatches(expected: Sequence[Operator], found: Sequence[Operator]) -> list[
 def told(value: object) -> str:
     if isinstance(value, frozenset):
         return str(sorted("image" if source == INPUT else str(source) for source in value))
-    return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "none" if value is None else str(value)

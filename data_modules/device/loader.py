@@ -21,7 +21,7 @@ from data_modules.device.resident import ResidentImages
 from data_modules.errors import DataError
 from data_modules.sampling import EpochSampler
 from data_modules.transforms.sample import Sample
-from data_modules.transforms.train import TrainDraws, TrainTransform
+from data_modules.transforms.square_crop_augmentation import SquareCropAugmentation, TrainDraws
 
 
 class DeviceTrainLoader:
@@ -31,7 +31,7 @@ class DeviceTrainLoader:
     `ResumableLoader`.
 
     Args:
-        data: training images whose transform is a `TrainTransform`.
+        data: training images whose transform is a `SquareCropAugmentation`.
         sampler: gives `(epoch, index)`.
         batch_size: an incomplete last batch is dropped, unless it is the only one.
         device: where the images are kept and worked on; "cpu" works too.
@@ -53,9 +53,9 @@ class DeviceTrainLoader:
         max_bytes: int,
         threads: int = 2,
     ) -> None:
-        if not isinstance(data.transform, TrainTransform):
+        if not isinstance(data.transform, SquareCropAugmentation):
             raise DataError(
-                "expected TrainTransform for augmentation on the device, found "
+                "expected SquareCropAugmentation for augmentation on the device, found "
                 f"{type(data.transform).__name__}; switch the augmentation on the device off"
             )
         self.dataset = data

@@ -1,4 +1,4 @@
-"""The pixel work of `TrainTransform` in torch: the same draws, the same rules, another rounding.
+"""The pixel work of `SquareCropAugmentation` in torch: the same draws, the same rules, another rounding.
 
 Bilinear interpolation and the photometric distortion agree with the CPU path to a grey level or two; what is cut out
 and whether it is mirrored agree exactly. The formulas of the distortion: `transforms/photometric.py`.
@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate, pad
 
 from data_modules.transforms.photometric import Distortion
 from data_modules.transforms.square_crop import Square
-from data_modules.transforms.train import TrainDraws
+from data_modules.transforms.square_crop_augmentation import TrainDraws
 
 
 def train_pixels(images: Sequence[Tensor], draws: Sequence[TrainDraws], size: int, fill: int) -> Tensor:

@@ -8,8 +8,8 @@ from data_modules.transforms.rotate import Rotate
 from data_modules.transforms.sample import Sample
 from data_modules.transforms.scale_jitter import ScaleJitter
 from data_modules.transforms.square_crop import SQUARE_CROP_SCALES, SQUARE_CROP_SCALES_REDISTRIBUTED, SquareCrop
+from data_modules.transforms.square_crop_augmentation import SquareCropAugmentation
 from data_modules.transforms.ssd_crop import SSDCrop
-from data_modules.transforms.train import TrainTransform
 
 __all__ = [
     "SQUARE_CROP_SCALES",
@@ -28,6 +28,6 @@ __all__ = [
     "Sample",
     "ScaleJitter",
     "SquareCrop",
+    "SquareCropAugmentation",
     "Stretch",
-    "TrainTransform",
 ]

@@ -10,8 +10,6 @@ the circle (0 <= k <= 1/2) takes channel x, of its neighbours y and z in the ord
 exact. Contrast multiplies all of it, and brightness moves M, m and x alike, so the order of the steps falls out.
 """
 
-import os
-import random
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_modules.transforms.sample import as_planes
-
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise importing it asks the network for a newer version
-
-import albumentations
 
 BRIGHTNESS = 32.0
 FACTORS = (0.5, 1.5)
@@ -43,45 +37,31 @@ class Distortion:
     channels: tuple[int, int, int] = (0, 1, 2)  # which channel comes to this place
 
 
-class PhotometricDistortion(albumentations.ImageOnlyTransform):
+class PhotometricDistortion:
     """Brightness, contrast, saturation, hue and a shuffle of the channels, each with probability 0.5.
 
-    In this order, contrast before or after saturation and hue with equal probability (the same but for rounding):
-    brightness +-32; contrast x 0.5-1.5; saturation x 0.5-1.5; hue +-18 degrees; channels shuffled. Nothing is clipped
-    in between; the result is rounded and clipped to uint8, because the batch is uint8 (the released pipelines hand
-    unclipped floats to the network). Where brightness takes all three channels below 0 the released pipelines leave the
-    hexcone, and their way back mirrors the channels at the largest; so does this.
+    Brightness +-32; contrast x 0.5-1.5; saturation x 0.5-1.5; hue +-18 degrees; channels shuffled. Whether contrast
+    comes before or after saturation and hue, which the released pipelines draw too, changes nothing but rounding.
+    Nothing is clipped in between; the result is rounded and clipped to uint8, because the batch is uint8 (the released
+    pipelines hand unclipped floats to the network). Where brightness takes all three channels below 0 the released
+    pipelines leave the hexcone, and their way back mirrors the channels at the largest; so does this.
     """
-
-    def __init__(self) -> None:
-        super().__init__(p=1.0)
 
     def distort(self, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
         """`image` uint8 [H, W, 3] RGB, distorted by draws of `rng` alone; the result lies in memory as planes."""
         return distort(image, self.draw(rng))
 
     def draw(self, rng: np.random.Generator) -> Distortion:
-        """The draws for one image."""
-        self.set_random_state(rng, random.Random(0))
-        return _distortion(**self.get_params())
-
-    def get_params(self) -> dict[str, Any]:
-        """The draws for one image: 0, 1 or no shuffle where a step is left out."""
-        rng = self.random_generator
-        brightness, contrast, saturation, hue, shuffle, contrast_first = rng.random(6) < 0.5
-        return {
+        """The draws for one image: a step that is left out changes nothing."""
+        brightness, contrast, saturation, hue, shuffle, _ = rng.random(6) < 0.5  # the last: contrast first, or not
+        drawn = {
             "brightness": rng.uniform(-BRIGHTNESS, BRIGHTNESS) if brightness else 0.0,
             "contrast": rng.uniform(*FACTORS) if contrast else 1.0,
             "saturation": rng.uniform(*FACTORS) if saturation else 1.0,
             "hue": rng.uniform(-HUE, HUE) if hue else 0.0,
-            "channels": rng.permutation(3) if shuffle else np.arange(3),
-            "contrast_first": bool(contrast_first),
         }
-
-    def apply(self, img: NDArray[np.uint8], **params: Any) -> NDArray[np.uint8]:
-        """Distort with the draws of `get_params`."""
-        names = ("brightness", "contrast", "saturation", "hue", "channels", "contrast_first")
-        return distort(img, _distortion(**{name: params[name] for name in names}))
+        first, second, third = (rng.permutation(3) if shuffle else np.arange(3)).tolist()
+        return Distortion(**drawn, channels=(first, second, third))
 
 
 def distort(image: NDArray[np.uint8], draw: Distortion) -> NDArray[np.uint8]:
@@ -133,8 +113,3 @@ def _mirror(pixels: Any, largest: Any, below: Any, unit: int) -> Any:
     """Channels x -> 2 M - x where `below` [h, w]; M < 32 there, so all fits, and what wraps elsewhere is unused."""
     mirrored = np.multiply(largest, pixels.dtype.type(2 * unit), dtype=pixels.dtype) - pixels
     return np.where(below, mirrored, pixels)
-
-
-def _distortion(channels: NDArray[np.int64], contrast_first: bool, **draws: float) -> Distortion:
-    first, second, third = (int(channel) for channel in channels)
-    return Distortion(**draws, channels=(first, second, third))

@@ -10,12 +10,12 @@ train_transform:
     - {_target_: data_modules.transforms.Photometric}
 """
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import albumentations
 import numpy as np
 
 from data_modules.transforms.photometric import PhotometricDistortion
@@ -60,7 +60,10 @@ class Pixels:
     """
 
     def __init__(self, transform: Any) -> None:
-        if not isinstance(transform, albumentations.ImageOnlyTransform):
+        os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # otherwise its import asks the network for a newer one
+        from albumentations import ImageOnlyTransform  # seconds to import, and few ask for it
+
+        if not isinstance(transform, ImageOnlyTransform):
             raise ValueError(
                 "expected an albumentations transform that changes colours only (an ImageOnlyTransform), found "
                 f"{type(transform).__name__}; for geometry use the steps of data_modules.transforms"

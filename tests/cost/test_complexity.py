@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.ops import DeformConv2d
 
-from bench.cost.complexity import measure_complexity
+from bench.cost.complexity import measure_complexity, summed
 from bench.cost.isolation import CostError
 
 
@@ -195,3 +195,38 @@ def test_metrics_keys() -> None:
     assert flat["model/params"] == 364
     assert flat["model/gmacs"] == flat["model/gflops"] / 2 == pytest.approx(21120e-9, rel=1e-12)
     assert flat["model/gmacs_head"] == 84 * 32 / 1e9
+    assert set(flat) >= {"model/params_stem", "model/gmacs_other", "model/norm_elements"}
+
+
+def test_counts_are_what_a_record_keeps() -> None:
+    found = measure_complexity(Detector(), (16, 16))
+    assert found.counts() == {
+        "input_size": (16, 16),
+        "params": 364,
+        "macs": 21120,
+        "flops": 42240,
+        "params_by_component": {"stem": 232, "head": 60, "other": 72},
+        "macs_by_component": {"stem": 13824, "head": 2688, "other": 4608},
+        "looks": (),
+    }
+
+
+def test_macs_of_components_together() -> None:
+    found = measure_complexity(Detector(), (16, 16))
+    assert found.macs_of(("stem", "head")) == 13824 + 2688
+    assert found.macs_of(()) is None  # no backbone has no cost, not a cost of 0
+
+
+def test_looks_add_up_to_one_image() -> None:
+    """Plain at 16 x 16 twice and at 32 x 32, four times as much: six times the operations, once the parameters."""
+    small, large = (measure_complexity(Detector(), (side, side)) for side in (16, 32))
+    found = summed([small, large, small])
+    assert large.macs == 4 * small.macs
+    assert found.macs == sum(found.macs_by_component.values()) == 6 * small.macs
+    assert found.flops == 12 * small.macs
+    assert found.macs_by_component == {name: 6 * count for name, count in small.macs_by_component.items()}
+    assert found.norm_elements == 6 * small.norm_elements
+    assert (found.params, found.params_by_component) == (small.params, small.params_by_component)
+    assert found.input_size == (32, 32)
+    assert found.looks == ((16, 16), (32, 32), (16, 16))
+    assert summed([small]).macs == small.macs

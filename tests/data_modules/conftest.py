@@ -1,14 +1,19 @@
-"""A WIDER FACE of six images, drawn by hand: four to train on (one of them without faces), two to validate on."""
+"""A WIDER FACE of six images, drawn by hand: four to train on (one of them without faces), two to validate on.
 
+And the writers of other small sets, for tests that need sets of their own.
+"""
+
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from scipy.io import savemat
 
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 from data_modules.wider_face import WiderFace
 
 Faces = list[tuple[int, int, int, int, int]]  # x y w h invalid
@@ -70,6 +75,28 @@ def write_wider_face(root: Path, train: dict[str, Faces] = TRAIN, val: dict[str,
             height, width = ((80, 96), (96, 80))[number % 2]
             cv2.imwrite(str(path), rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
     write_mat(ground_truth / "wider_face_val.mat", val)
+    for setting in ("easy", "medium", "hard"):
+        savemat(ground_truth / f"wider_{setting}_val.mat", {"gt_list": cell(counted_faces(val))})
+
+
+def counted_faces(images: dict[str, Faces]) -> list[np.ndarray]:
+    """Of each event the numbers, from 1, of the faces that are not invalid."""
+    events = sorted({name.split("/")[0] for name in images})
+    of = [[faces for name, faces in images.items() if name.startswith(event + "/")] for event in events]
+    return [cell([np.array([[n] for n, f in enumerate(faces, 1) if not f[4]]) for faces in rows]) for rows in of]
+
+
+def write_coco(root: Path, train: dict[str, Any], val: dict[str, Any]) -> Path:
+    """COCO's layout, with images of noise: 96 x 80 pixels."""
+    rng = np.random.default_rng(3)
+    (root / "annotations").mkdir(parents=True)
+    for split, document in (("train", train), ("val", val)):
+        (root / f"{split}2017").mkdir()
+        for image in document["images"]:
+            pixels = rng.integers(0, 256, (80, 96, 3), dtype=np.uint8)
+            cv2.imwrite(str(root / f"{split}2017" / image["file_name"]), pixels)
+        (root / "annotations" / f"instances_{split}2017.json").write_text(json.dumps(document))
+    return root
 
 
 @pytest.fixture
@@ -88,13 +115,25 @@ def wider_root_of_six(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def wider_set() -> Callable[..., None]:
+    """Writes a WIDER FACE: `wider_set(root, train={path: faces}, val={path: faces})`."""
+    return write_wider_face
+
+
+@pytest.fixture
+def coco_set() -> Callable[..., Path]:
+    """Writes a COCO: `coco_set(root, train document, val document)`."""
+    return write_coco
+
+
+@pytest.fixture
 def wider_face(wider_root: Path) -> Callable[..., WiderFace]:
     """Builds the data module of `wider_root`; keyword arguments override."""
 
     def build(**overrides: object) -> WiderFace:
         arguments = {
             "root": wider_root,
-            "train_transform": TrainTransform(64),
+            "train_transform": SquareCropAugmentation(64),
             "eval_resize": ResizeLongSide(48),
             "batch_size": 2,
             "eval_batch_size": 2,

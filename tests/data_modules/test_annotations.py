@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_modules.annotations import annotation_hash, read_text, with_landmarks
+from data_modules.annotations import read_text, with_landmarks
 from data_modules.annotations_mat import read_mat
 from data_modules.errors import DataError
+from data_modules.fingerprint import annotation_hash
 from data_modules.landmarks import read_landmarks
 
 FACE = "10 20 30 40 0 0 0 0 0 0"
@@ -98,7 +99,7 @@ def test_mat_equals_text(wider_root: Path) -> None:
         for one, other in zip(text, mat, strict=True):
             np.testing.assert_array_equal(one.boxes, other.boxes)
             np.testing.assert_array_equal(one.ignore, other.ignore)
-        assert annotation_hash(text) == annotation_hash(mat)
+        assert annotation_hash(text, ["face"]) == annotation_hash(mat, ["face"])
 
 
 def test_mat_refused(tmp_path: Path, wider_root: Path) -> None:
@@ -119,7 +120,7 @@ def test_mat_refused(tmp_path: Path, wider_root: Path) -> None:
 
 def test_hash_sees_boxes_flags_and_images_but_not_order(tmp_path: Path) -> None:
     def hash_of(*lines: str) -> str:
-        return annotation_hash(read_text(write(tmp_path / "gt.txt", *lines)))
+        return annotation_hash(read_text(write(tmp_path / "gt.txt", *lines)), ["face"])
 
     a, b = ["e/a.jpg", "1", FACE], ["e/b.jpg", "0"]
     original = hash_of(*a, *b)

@@ -14,7 +14,7 @@ import torch
 
 from data_modules import cache as cache_module
 from data_modules.cache_entry import write_entry
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 from data_modules.wider_face import WiderFace
 
 fork = multiprocessing.get_context("fork")
@@ -31,7 +31,7 @@ def entries(folder: Path) -> list[Path]:
 
 def data_module(root: Path, folder: Path | None, workers: int = 0) -> WiderFace:
     options = {"batch_size": 2, "num_workers": workers, "cache": folder, "cache_gib": 0.01}
-    return WiderFace(root, TrainTransform(64), ResizeLongSide(48), **options)
+    return WiderFace(root, SquareCropAugmentation(64), ResizeLongSide(48), **options)
 
 
 def batches(module: WiderFace, epochs: int) -> list[torch.Tensor]:

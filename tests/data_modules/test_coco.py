@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +13,7 @@ from data_modules.coco import Coco
 from data_modules.coco_annotations import read_coco
 from data_modules.coco_categories import COCO_CLASSES, COCO_IDS, COCO_LABELS
 from data_modules.errors import DataError
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 
 CATEGORIES = [{"id": 5, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 9, "name": "bird"}]
 ANNOTATIONS = [
@@ -32,17 +31,9 @@ def document(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, coco_set: Callable[..., Path]) -> Path:
     """Three images of 96 x 80 in each split, image 41 without objects."""
-    rng = np.random.default_rng(3)
-    (tmp_path / "annotations").mkdir()
-    for split in ("train", "val"):
-        (tmp_path / f"{split}2017").mkdir()
-        for image in document()["images"]:
-            pixels = rng.integers(0, 256, (80, 96, 3), dtype=np.uint8)
-            cv2.imwrite(str(tmp_path / f"{split}2017" / image["file_name"]), pixels)
-        (tmp_path / "annotations" / f"instances_{split}2017.json").write_text(json.dumps(document()))
-    return tmp_path
+    return coco_set(tmp_path / "coco", document(), document())
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def coco(root: Path) -> Build:
     def build(**overrides: Any) -> Coco:
         arguments: dict[str, Any] = {
             "root": root,
-            "train_transform": TrainTransform(64),
+            "train_transform": SquareCropAugmentation(64),
             "eval_resize": ResizeLongSide(48),
             "batch_size": 3,
             "num_workers": 0,
@@ -108,7 +99,7 @@ def test_classes_choose_and_order_labels(coco: Build) -> None:
     module.setup("fit")
     assert module.class_names == ("bird", "dog")
     assert [image.labels.tolist() for image in module.annotated("val")] == [[1], [0, 0], []]
-    assert module.ground_truth["classes"] == ("bird", "dog")
+    assert module.truth()["coco"]["classes"] == ("bird", "dog")
     assert module.summary("val")["annotation_hash"] != coco().summary("val")["annotation_hash"]
     with pytest.raises(DataError, match="`cow`"):
         coco(classes=["cow"]).setup("fit")
@@ -116,11 +107,15 @@ def test_classes_choose_and_order_labels(coco: Build) -> None:
         coco(classes=["dog", "dog"]).setup("fit")
 
 
-def test_limits_and_ground_truth(coco: Build, root: Path) -> None:
+def test_limits_and_truth(coco: Build, root: Path) -> None:
     path = root / "annotations" / "instances_val2017.json"
-    assert coco().ground_truth == {"annotations": path, "images": None, "classes": None}
+    module = coco()
+    truth = module.truth()
+    assert truth.keys() == {"targets", "coco"}
+    assert truth["coco"] == {"annotations": path, "images": None, "classes": None}
+    assert truth["targets"]() == module.annotated("val")
     limited = coco(val_images=2)
-    assert limited.ground_truth["images"] == [70, 3]
+    assert limited.truth()["coco"]["images"] == [70, 3]
     assert limited.summary("val")["images"] == 2
     assert len(limited.val_dataloader().dataset) == 2
 
@@ -128,11 +123,17 @@ def test_limits_and_ground_truth(coco: Build, root: Path) -> None:
 def test_predictions_need_no_root(coco: Build, root: Path) -> None:
     path = root / "annotations" / "instances_train2017.json"
     module = coco(root=None, annotations=path)
-    assert module.ground_truth["annotations"] == path
-    assert module.summary("val")["images"] == 3
-    for use in (module.val_dataloader, module.train_dataloader, lambda: coco(root=None).ground_truth):
+    assert module.truth()["coco"]["annotations"] == path
+    assert (module.summary("val")["images"], module.summary("val")["image_hash"]) == (3, None)
+    for use in (module.val_dataloader, module.train_dataloader, lambda: coco(root=None).truth()):
         with pytest.raises(DataError, match=r"data\.root=DIR"):
             use()
+
+
+@pytest.mark.parametrize("use", [lambda module: module.setup("fit"), lambda module: module.summary("val")])
+def test_missing_root(coco: Build, tmp_path: Path, use: Callable[[Coco], Any]) -> None:
+    with pytest.raises(DataError, match=r"dataset in .*nowhere.*data\.root=DIR.*instances_\{train,val\}2017\.json"):
+        use(coco(root=tmp_path / "nowhere"))
 
 
 def test_the_number_of_classes_is_checked(coco: Build) -> None:
@@ -189,7 +190,9 @@ def test_no_annotation_file(tmp_path: Path, content: str) -> None:
 
 
 def test_real_subset(shared: Path) -> None:
-    module = Coco(shared / "data" / "coco", TrainTransform(64), ResizeLongSide(64), num_classes=80, num_workers=0)
+    module = Coco(
+        shared / "data" / "coco", SquareCropAugmentation(64), ResizeLongSide(64), num_classes=80, num_workers=0
+    )
     module.setup("fit")
     assert module.class_names == COCO_CLASSES
     assert module._file("val").category_ids == COCO_IDS

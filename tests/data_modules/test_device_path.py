@@ -14,7 +14,7 @@ from data_modules.device import DeviceTrainLoader, ResidentImages
 from data_modules.device.pixels import distort_batch, square_resized, train_pixels
 from data_modules.errors import DataError
 from data_modules.sampling import EpochSampler
-from data_modules.transforms import Pipeline, Sample, TrainTransform
+from data_modules.transforms import Pipeline, Sample, SquareCropAugmentation
 from data_modules.transforms.photometric import Distortion, PhotometricDistortion, distort
 from data_modules.wider_face import WiderFace
 
@@ -38,7 +38,7 @@ def sample_of(image: np.ndarray) -> Sample:
 
 def test_pixels_of_whole_batches() -> None:
     """Within two grey levels but for what contrast and saturation, 2.25 together, make of one."""
-    transform = TrainTransform(96)
+    transform = SquareCropAugmentation(96)
     samples = [
         sample_of(smooth(*shape, seed)) for seed, shape in enumerate([(120, 90), (75, 200), (96, 96), (60, 61)] * 8)
     ]
@@ -59,7 +59,7 @@ def test_pixels_of_whole_batches() -> None:
 @pytest.mark.parametrize("square", [(0, 0, 60), (7, 3, 31), (-20, -11, 100), (10, -30, 90), (5, 5, 1)])
 def test_resized_squares(square: tuple[int, int, int]) -> None:
     image = smooth(60, 80, 1)
-    transform = TrainTransform(60)
+    transform = SquareCropAugmentation(60)
     expected = cv2.resize(transform.crop.pixels(image, square), (60, 60))
     found = square_resized(tensor_of(image), square, 60, 128)
     assert (found.round() - tensor_of(expected)).abs().max() <= 1
@@ -79,7 +79,7 @@ def test_distortion_equals_that_of_the_processor() -> None:
 
 
 def test_single_equals_batched() -> None:
-    transform = TrainTransform(32)
+    transform = SquareCropAugmentation(32)
     samples = [sample_of(smooth(50, 70, seed)) for seed in range(4)]
     draws = [transform.draw(sample, np.random.default_rng(seed)) for seed, sample in enumerate(samples)]
     images = [tensor_of(sample.image) for sample in samples]
@@ -110,7 +110,7 @@ def test_loader_gives_what_the_data_module_gives(wider_face: Callable[..., Wider
 
 def test_photometric_draws_are_distributed_alike(wider_face: Callable[..., WiderFace]) -> None:
     """Mean and spread of the colours over many epochs, for the path of the device and that of the processor."""
-    dataset, loader = loaders(wider_face(train_transform=TrainTransform(16)), 3)
+    dataset, loader = loaders(wider_face(train_transform=SquareCropAugmentation(16)), 3)
     here, there = [], []
     for epoch in range(150):
         loader.sampler.set_epoch(epoch)

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from data_modules.errors import DataError
 from data_modules.geometry import epoch_targets, image_size
-from data_modules.transforms import SQUARE_CROP_SCALES_REDISTRIBUTED, TrainTransform
+from data_modules.transforms import SQUARE_CROP_SCALES_REDISTRIBUTED, SquareCropAugmentation
 from data_modules.wider_face import WiderFace
 
 Build = Callable[..., WiderFace]
@@ -29,9 +29,9 @@ def same(ours: dict, theirs: dict) -> bool:
 @pytest.mark.parametrize("photometric", [False, True])
 def test_training_targets_are_those_of_the_loader(wider_face: Build, photometric: bool) -> None:
     """Colour changes draw after the geometry, so leaving them out moves no box."""
-    build = {"scales": SQUARE_CROP_SCALES_REDISTRIBUTED}
-    decoded = wider_face(train_transform=TrainTransform(64, photometric=photometric, **build))
-    blank = wider_face(train_transform=TrainTransform(64, photometric=False, **build))
+    build = {"crop_scales": SQUARE_CROP_SCALES_REDISTRIBUTED}
+    decoded = wider_face(train_transform=SquareCropAugmentation(64, photometric=photometric, **build))
+    blank = wider_face(train_transform=SquareCropAugmentation(64, photometric=False, **build))
     dataset = decoded.train_dataloader().dataset
     for epoch in (0, 3):
         wanted = [dataset[epoch, index][1] for index in range(len(dataset))]

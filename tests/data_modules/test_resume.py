@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 from data_modules.wider_face import WiderFace
 
 
@@ -51,7 +51,9 @@ def build(wider_root_of_six: Path) -> Callable[[int], WiderFace]:
     """Data modules of six training images, two a batch: three batches an epoch."""
 
     def module(workers: int) -> WiderFace:
-        return WiderFace(wider_root_of_six, TrainTransform(32), ResizeLongSide(32), batch_size=2, num_workers=workers)
+        return WiderFace(
+            wider_root_of_six, SquareCropAugmentation(32), ResizeLongSide(32), batch_size=2, num_workers=workers
+        )
 
     return module
 

@@ -38,7 +38,7 @@ def test_by_hand(tmp_path: Path) -> None:
 def test_training_on_labels(wider_face: Build, tmp_path: Path) -> None:
     path = tmp_path / "label.txt"
     path.write_text(LABELS)
-    module = wider_face(annotations="retinaface", labels=path)
+    module = wider_face(annotations="retinaface", landmark_file=path)
     assert [image.image_id for image in module.faces("train")] == ["0--Parade/a_1", "1--Handshaking/b_2"]
     assert [image.image_id for image in module.faces("val")] == ["0--Parade/v_1", "1--Handshaking/v_2"]
     assert module.faces("val")[0].boxes.tolist() == [[20, 10, 50, 45], [64, 32, 74, 42]]
@@ -52,7 +52,7 @@ def test_labels_alone(wider_face: Build, wider_root: Path, tmp_path: Path) -> No
     path = tmp_path / "label.txt"
     path.write_text("# 0--Parade/v_1.jpg\n1 2 30 40\n")
     (wider_root / "wider_face_split" / "wider_face_val_bbx_gt.txt").unlink()
-    module = wider_face(annotations="retinaface", labels=path, val_labels=path)
+    module = wider_face(annotations="retinaface", landmark_file=path, val_landmark_file=path)
     assert [image.boxes.tolist() for image in module.faces("val")] == [[[1, 2, 30, 40]]]
 
 
@@ -69,7 +69,7 @@ def test_refused(wider_face: Build, tmp_path: Path) -> None:
     path = tmp_path / "label.txt"
     path.write_text("# 9--Elsewhere/c.jpg\n1 1 2 2\n")
     with pytest.raises(DataError, match="found none of them among 1"):
-        wider_face(annotations="retinaface", labels=path).faces("train")
-    for wrong in ({"labels": path}, {"annotations": "retinaface"}, {"label_boxes": "xywh"}):
-        with pytest.raises(DataError, match=r"expected data.labels=FILE"):
+        wider_face(annotations="retinaface", landmark_file=path).faces("train")
+    for wrong in ({"landmark_file": path}, {"annotations": "retinaface"}, {"label_boxes": "xywh"}):
+        with pytest.raises(DataError, match=r"expected data\.landmark_file=FILE"):
             wider_face(**wrong)

@@ -12,7 +12,7 @@ from data_modules.synth_shapes.data_module import SynthShapes
 from data_modules.synth_shapes.generate import MANIFEST, draw_image, generate, is_complete
 from data_modules.synth_shapes.outlines import CLASS_NAMES, outline
 from data_modules.synth_shapes.scene import CROWD_EVERY, EMPTY_EVERY, plan_scene
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def test_drawing_is_deterministic_and_skipped_when_done(drawn: Path, tmp_path: P
 
 
 def test_data_module_draws_on_first_use(tmp_path: Path) -> None:
-    options = {"train_transform": TrainTransform(64), "eval_resize": ResizeLongSide(64), "num_workers": 0}
+    options = {"train_transform": SquareCropAugmentation(64), "eval_resize": ResizeLongSide(64), "num_workers": 0}
     module = SynthShapes(tmp_path, train_images=2, val_images=1, batch_size=2, num_classes=8, **options)
     module.prepare_data()
     module.setup("fit")

@@ -16,9 +16,9 @@ from data_modules.transforms import (
     Sample,
     ScaleJitter,
     SquareCrop,
+    SquareCropAugmentation,
     SSDCrop,
     Stretch,
-    TrainTransform,
 )
 from data_modules.transforms.photometric import Distortion, distort
 
@@ -33,8 +33,8 @@ STEPS = [
     Rotate(),
     Letterbox(50),
     Stretch(50),
-    TrainTransform(48),
-    TrainTransform(48, clip_boxes=True),
+    SquareCropAugmentation(48),
+    SquareCropAugmentation(48, clip_boxes=True),
 ]
 CUTTING = (ScaleJitter, SSDCrop, Rotate)  # those that cut boxes at the borders and blind keypoints beyond them
 quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

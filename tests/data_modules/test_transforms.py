@@ -12,7 +12,7 @@ from data_modules.transforms import (
     ResizeShortLong,
     Sample,
     SquareCrop,
-    TrainTransform,
+    SquareCropAugmentation,
 )
 from data_modules.transforms.resize import resize
 
@@ -207,10 +207,10 @@ def test_eval_sizes(rule, before: tuple[int, int], after: tuple[int, int]) -> No
 
 
 @pytest.mark.parametrize("boxes", [[], [[10, 10, 60, 70], [100, 20, 130, 60]]])
-def test_train_transform(boxes: list[list[float]]) -> None:
+def test_square_crop_augmentation(boxes: list[list[float]]) -> None:
     sample = sample_of(90, 160, boxes)
     before = sample.image.copy()
-    transform = TrainTransform(size=64)
+    transform = SquareCropAugmentation(input_size=64)
     outs = [transform(sample, draws(seed)) for seed in range(12)]
     for out in outs:
         assert out.image.shape == (64, 64, 3)

@@ -12,7 +12,7 @@ import pytest
 
 from data_modules.coco import Coco
 from data_modules.errors import DataError
-from data_modules.transforms import ResizeLongSide, TrainTransform
+from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 from data_modules.verify_images import check_image, check_images
 from data_modules.wider_face import WiderFace
 
@@ -227,7 +227,7 @@ def write_coco_set(root: Path) -> Path:
 
 
 def coco(root: Path) -> Coco:
-    return Coco(root, TrainTransform(64), ResizeLongSide(48))
+    return Coco(root, SquareCropAugmentation(64), ResizeLongSide(48))
 
 
 def test_coco(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_coco(tmp_path: Path) -> None:
 
 
 def test_the_real_subset(shared: Path, tmp_path: Path) -> None:
-    wider = WiderFace(shared / "data" / "wider_face", TrainTransform(64), ResizeLongSide(48))
+    wider = WiderFace(shared / "data" / "wider_face", SquareCropAugmentation(64), ResizeLongSide(48))
     (report,) = wider.verify(tmp_path / "memory", splits=("val",))["splits"]
     assert (report["images"], report["problems"]) == (394, [])
     assert [found["subject"] for found in report["oddities"]] == [

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from data_modules.errors import DataError
 from data_modules.loader import ResumableLoader
-from data_modules.transforms import KeepSize, ResizeLongSide, TrainTransform
+from data_modules.transforms import KeepSize, ResizeLongSide, SquareCropAugmentation
 from data_modules.wider_face import WiderFace
 
 Build = Callable[..., WiderFace]
@@ -134,27 +134,33 @@ def test_sources_agree(wider_face: Build) -> None:
         "split": "train",
         "images": 3,
         "annotation_hash": "",
+        "image_hash": summaries[0]["image_hash"],
     }
-    assert len(summaries[0]["annotation_hash"]) == 16
+    assert len(summaries[0]["annotation_hash"]) == len(summaries[0]["image_hash"]) == 16
     json.dumps(summaries)
 
 
 def test_limits_are_told(wider_face: Build) -> None:
     module = wider_face(train_images=2, val_images=1)
     assert (module.summary("train")["images"], module.summary("val")["images"]) == (2, 1)
-    assert module.ground_truth["images"] == ["0--Parade/v_1"]
-    assert wider_face(images="all", val_images=1).ground_truth["images"] == ["0--Parade/v_1"]
-    assert module.summary("val")["annotation_hash"] != wider_face().summary("val")["annotation_hash"]
+    assert module.truth()["wider_face"]["images"] == ["0--Parade/v_1"]
+    assert wider_face(images="all", val_images=1).truth()["wider_face"]["images"] == ["0--Parade/v_1"]
+    for key in ("annotation_hash", "image_hash"):
+        assert module.summary("val")[key] != wider_face().summary("val")[key]
 
 
-def test_ground_truth(wider_face: Build, wider_root: Path) -> None:
+def test_truth_of_val(wider_face: Build, wider_root: Path) -> None:
     folder = wider_root / "eval_tools" / "ground_truth"
-    listed = wider_face().ground_truth
-    assert listed == {"ground_truth": folder, "images": ["0--Parade/v_1", "1--Handshaking/v_2"]}
-    assert wider_face(images="all").ground_truth == {"ground_truth": folder, "images": None}
+    module = wider_face()
+    truth = module.truth()
+    assert truth.keys() == {"targets", "wider_face"}
+    assert truth["wider_face"] == {"folder": folder, "images": ["0--Parade/v_1", "1--Handshaking/v_2"]}
+    assert truth["targets"]() == module.faces("val")
+    assert wider_face(images="all").truth()["wider_face"] == {"folder": folder, "images": None}
+    assert wider_face(split="train").truth("val")["wider_face"] == truth["wider_face"]
     shutil.rmtree(folder)
     with pytest.raises(DataError, match=r"evaluation's \.mat files"):
-        _ = wider_face().ground_truth
+        wider_face().truth()
 
 
 def test_images_are_opened_by_loaders_only(wider_face: Build, wider_root: Path) -> None:
@@ -162,8 +168,8 @@ def test_images_are_opened_by_loaders_only(wider_face: Build, wider_root: Path) 
         shutil.rmtree(wider_root / f"WIDER_{split}")
     module = wider_face(images="all")
     module.setup("fit")
-    assert module.ground_truth["images"] is None
-    assert module.summary("val")["images"] == 2
+    assert module.truth()["wider_face"]["images"] is None
+    assert (module.summary("val")["images"], module.summary("val")["image_hash"]) == (2, None)
     with pytest.raises(DataError) as caught:
         list(module.val_dataloader())
     missing = wider_root / "WIDER_val/images/0--Parade/v_1.jpg"
@@ -223,9 +229,10 @@ def test_validation_needs_no_training_files(wider_face: Build, wider_root: Path)
         wider_face().setup("fit")
 
 
-def test_missing_root(tmp_path: Path, wider_face: Build) -> None:
-    with pytest.raises(DataError, match=r"expected the dataset in .*nowhere.*official layout"):
-        wider_face(root=tmp_path / "nowhere").setup("fit")
+@pytest.mark.parametrize("use", [lambda module: module.setup("fit"), lambda module: module.summary("val")])
+def test_missing_root(tmp_path: Path, wider_face: Build, use: Callable[[WiderFace], Any]) -> None:
+    with pytest.raises(DataError, match=r"expected the dataset in .*nowhere.*data\.root=DIR.*official layout"):
+        use(wider_face(root=tmp_path / "nowhere"))
 
 
 def test_bad_choices(wider_face: Build) -> None:
@@ -258,17 +265,17 @@ def test_landmarks_reach_the_batch(wider_face: Build, wider_root: Path) -> None:
 def test_real_subset(shared: Path) -> None:
     root = shared / "data" / "wider_face"
     modules = [
-        WiderFace(root, TrainTransform(64), ResizeLongSide(64), annotations=source, num_workers=0)  # type: ignore[arg-type]
+        WiderFace(root, SquareCropAugmentation(64), ResizeLongSide(64), annotations=source, num_workers=0)  # type: ignore[arg-type]
         for source in ("text", "mat")
     ]
     for split, count in (("train", 710), ("val", 394)):
         text, mat = (module.summary(split) for module in modules)  # type: ignore[arg-type]
         assert text == mat
         assert text["images"] == count
-    everything = WiderFace(root, TrainTransform(64), ResizeLongSide(64), images="all", num_workers=0)
+    everything = WiderFace(root, SquareCropAugmentation(64), ResizeLongSide(64), images="all", num_workers=0)
     assert everything.summary("val")["images"] == 3226
     assert everything.summary("train")["images"] == 12880 - 4  # 4 images have no faces
-    assert everything.ground_truth["images"] is None
+    assert everything.truth()["wider_face"]["images"] is None
     batch = next(iter(modules[0].train_dataloader()))
     assert batch["images"].shape == (8, 3, 64, 64)
     assert sum(len(target["boxes"]) for target in batch["targets"]) > 0

@@ -1,6 +1,7 @@
 """SCRFD, its baselines and TinaFace: cost as published, recipes as released, what tells members apart; their grids."""
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +12,11 @@ from torchvision.ops import DeformConv2d
 
 import bench
 from bench.config import CONFIG_DIR, compose, options
-from bench.cost.complexity import measure_complexity
+from bench.cost.complexity import Complexity
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector
-from bench.grid.cells import enumerate_cells
+from bench.grid.enumerate import enumerate_cells
+from bench.run.data import build_data
 
 # Parameters; MACs of the convolutions at 480x640; 1e9 MACs by the rule of mmcv's counter, as in the published tables.
 COSTS = {
@@ -56,6 +58,12 @@ def on_meta(name: str) -> Detector:
         return bench.create_detector(name)
 
 
+def cost_at_vga(detector: Detector) -> Complexity:
+    cost = detector.complexity((480, 640))
+    assert cost is not None
+    return cost
+
+
 def mmcv_count(detector: Detector) -> int:
     """What mmcv 1.x counts at 480x640: group norm and deformable kernels are not in it."""
     counts: Counter[str] = Counter()
@@ -80,7 +88,7 @@ def mmcv_count(detector: Detector) -> int:
 def test_cost(name: str) -> None:
     params, macs, published = COSTS[name]
     detector = on_meta(name)
-    cost = measure_complexity(detector, (480, 640))
+    cost = cost_at_vga(detector)
     assert cost.params == params
     assert cost.macs == pytest.approx(macs, rel=1e-3)
     assert "other" not in cost.macs_by_component
@@ -92,7 +100,7 @@ def test_tinaface_as_published() -> None:
     detector = on_meta("tinaface_dcn")
     assert [round(COSTS[name][0] / 1e6, 2) for name in ("tinaface", "tinaface_dcn")] == [37.48, 37.98]
     assert sum(isinstance(module, DeformConv2d) for module in detector.modules()) == 9
-    shares = measure_complexity(on_meta("tinaface"), (480, 640)).macs_by_component
+    shares = cost_at_vga(on_meta("tinaface")).macs_by_component
     total = sum(shares.values())
     assert shares["head"] / total == pytest.approx(0.681, abs=2e-3)
     assert shares["neck"] / total == pytest.approx(0.099 + 0.079, abs=2e-3)
@@ -115,7 +123,7 @@ def test_keypoint_models_differ_in_their_head_alone(name: str) -> None:
         for detector in (plain, keypoints)
     ]
     assert shapes[0] == shapes[1]
-    heads = [{type(module).__name__ for module in detector.head.modules()} for detector in (plain, keypoints)]  # type: ignore[union-attr]
+    heads = [{type(m).__name__ for m in detector.components()["head"].modules()} for detector in (plain, keypoints)]
     assert "GroupNorm" in heads[0]
     assert "GroupNorm" not in heads[1]
     outputs = keypoints(torch.empty(1, 3, 64, 64, device="meta"))
@@ -124,24 +132,32 @@ def test_keypoint_models_differ_in_their_head_alone(name: str) -> None:
 
 
 def test_tinaface_scores_are_fused() -> None:
+    """By the node `inference` of its YAML; without it the score is that of the class."""
     torch.manual_seed(0)
-    detector = bench.create_detector("tinaface")
-    nn.init.normal_(detector.head.iou.weight)  # type: ignore[union-attr, arg-type]
+    node = compose("model", ["detector=tinaface"]).detector
+    detector = build_detector(node).eval()
+    node.inference = {}
+    plain = build_detector(node).eval()
+    nn.init.normal_(detector.get_parameter("head.iou.weight"))
+    plain.load_state_dict(detector.state_dict())
     image = torch.randint(0, 256, (1, 3, 64, 64), dtype=torch.uint8)
     with torch.no_grad():
-        fused = detector.raw(image).scores[..., 0]
-        batch = detector.prepare(image)[0]
-        flat, anchors = detector.flatten(detector(batch))  # type: ignore[operator]
-    assert flat.ious.shape == (1, len(anchors))
-    cls, iou = flat.logits[..., 0].sigmoid(), flat.ious.sigmoid()
+        fused, classes = detector.raw(image).scores[:, 0], plain.raw(image).scores[:, 0]
+        outputs = detector(detector.prepare(image)[0])
+    cls, iou = (
+        torch.cat([level.sigmoid().permute(0, 2, 3, 1).flatten() for level in levels])  # rows, columns, anchors
+        for levels in (outputs.cls, outputs.iou)
+    )
+    assert cls.shape == iou.shape == fused.shape
     assert float(iou.std()) > 0.01
+    torch.testing.assert_close(classes, cls)
     torch.testing.assert_close(fused, cls**0.8 * iou**1.2)
 
 
 @pytest.mark.parametrize("part", ["neck.parts.inception=null", "head.iou_branch=false"])
 def test_tinaface_without_a_part(part: str) -> None:
     with torch.device("meta"):
-        detector = build_detector(compose("model", ["detector=tinaface", f"detector.model.{part}"])).eval()
+        detector = build_detector(compose("model", ["detector=tinaface", f"detector.model.{part}"]).detector).eval()
         outputs = detector(torch.empty(1, 3, 64, 64))
     assert sum(p.numel() for p in detector.parameters()) < COSTS["tinaface"][0]
     assert len(outputs.cls) == 6
@@ -184,13 +200,20 @@ def test_reported_costs_are_those_of_our_detectors() -> None:
 GRIDS = {"sample_redistribution": 6, "computation_redistribution": 8, "sr_x_cr": 8, "tinaface_parts": 8}
 
 
+@pytest.fixture(scope="module")
+def in_wider_layout(drawn: Path) -> Path:
+    """A small set in WIDER FACE's layout."""
+    small = ["data.train_images=16", "data.val_images=8"]
+    return Path(build_data(compose("_cell", ["data=synth_faces", f"data.root={drawn}", *small])).root)
+
+
 @pytest.mark.parametrize("schedule", ["full", "proxy", "cpu"])
 @pytest.mark.parametrize("name", GRIDS)
-def test_grids_hold_the_recipe_fixed(name: str, schedule: str) -> None:
+def test_grids_hold_the_recipe_fixed(name: str, schedule: str, in_wider_layout: Path) -> None:
     grid = compose("grid", [f"grid={name}"]).grid
     assert grid.seeds == [0, 1, 2]
     grid.seeds = [0]
-    grid.cell_overrides = ["data.root=nowhere", *([] if schedule == "full" else [f"schedule={schedule}"])]
+    grid.cell_overrides = [f"data.root={in_wider_layout}", *([] if schedule == "full" else [f"schedule={schedule}"])]
     cells = enumerate_cells(grid)
     assert len({cell.train_id for cell in cells}) == len(cells) == GRIDS[name]
     assert {cell.config["schedule"] for cell in cells} == {{"cpu": "smoke"}.get(schedule, schedule)}

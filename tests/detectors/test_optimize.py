@@ -51,8 +51,15 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     assert require_compiler() == str(compiler)
 
 
-def test_refused() -> None:
+def test_an_unknown_optimization() -> None:
     with pytest.raises(ConfigError, match="expected an optimization among none, folded, compiled, found `fast`"):
         optimized(suite.create_detector("scrfd_tiny"), "fast")
-    with pytest.raises(ConfigError, match="expected a detector of this suite to be folded, found OnnxDetector"):
-        optimized(suite.create_detector("external/scrfd_exported"), "folded")
+
+
+@pytest.mark.parametrize("name", suite.list_detectors("external/*"))
+def test_external_detectors_stay_as_they_came(name: str) -> None:
+    detector = suite.create_detector(name)
+    for how in ("none", "folded"):
+        assert optimized(detector, how) is detector
+    with pytest.raises(ConfigError, match=f"a detector of this suite to be compiled, found {type(detector).__name__}"):
+        optimized(detector, "compiled")

@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader
 from bench.config import compose
 from bench.detectors.create import build_detector, create_detector
 from bench.detectors.recipe import Recipe
-from bench.detectors.weights import load_weights
 
 PER_EPOCH = 403  # iterations of 12,880 images in batches of 32
 
@@ -25,7 +24,7 @@ def recipe(**changes: Any) -> Recipe:
 
 
 def published(detector: str) -> Recipe:
-    found = build_detector(compose("model", [f"detector={detector}"]), with_recipe=True).recipe
+    found = build_detector(compose("model", [f"detector={detector}"]).detector, with_recipe=True).recipe
     assert found is not None
     return found
 
@@ -107,9 +106,8 @@ def test_a_training_by_lightning(tmp_path: Path) -> None:
     """Two epochs of eight batches of one, gradients of two accumulated: eight steps; its checkpoint loads again."""
     overrides = ["batch_size=1", "reference_batch=2", "epochs=2", "warmup_iterations=4", "warmup_factor=0.5"]
     overrides += ["lr=0.01", "decay=step"]
-    detector = build_detector(
-        compose("model", ["detector=scrfd_tiny", *(f"detector.recipe.{override}" for override in overrides)]), True
-    )
+    config = compose("model", ["detector=scrfd_tiny", *(f"detector.recipe.{override}" for override in overrides)])
+    detector = build_detector(config.detector, with_recipe=True)
     rates = []
 
     class Watch(pl.Callback):
@@ -135,6 +133,6 @@ def test_a_training_by_lightning(tmp_path: Path) -> None:
 
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     other = create_detector("scrfd_tiny")
-    load_weights(other, tmp_path / "last.ckpt", "scrfd_tiny")
+    other.load(tmp_path / "last.ckpt", "scrfd_tiny")
     for name, value in detector.state_dict().items():
         assert torch.equal(value, other.state_dict()[name])

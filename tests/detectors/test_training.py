@@ -1,7 +1,6 @@
 """Every configured detector takes a training step and learns two images by heart."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 import bench
-from bench.boxes import DistanceCoder, elementwise_iou
-from bench.detectors.dense import DenseDetector
+from bench.boxes import Nms, elementwise_iou
+from bench.detectors.base import Detector
 from bench.detectors.recipe import Recipe
+from bench.evaluation.postprocess import PostProcessor
 
 DETECTORS = bench.list_detectors()
-Trainable = Callable[[str], DenseDetector]
+Trainable = Callable[[str], Detector]
 Target = dict[str, Any]
 
 
@@ -89,7 +89,7 @@ def drawn_faces() -> tuple[Tensor, list[Target]]:
     return images, targets
 
 
-def settle_norms(detector: DenseDetector, batch: Tensor) -> None:
+def settle_norms(detector: Detector, batch: Tensor) -> None:
     """Let batch norms see `batch` once and leave them so, as is usual where batches are small.
 
     Two tiny images are no sample: at stride 32 they have 8 values a channel, and norms that TinaFace shares between
@@ -104,22 +104,21 @@ def settle_norms(detector: DenseDetector, batch: Tensor) -> None:
     detector.eval()
 
 
-def open_boxes(detector: DenseDetector) -> None:
-    """Start distances at one stride on every side.
+def open_boxes(detector: Detector) -> None:
+    """Start distances at one stride on every side, which the towers of SCRFD's head predict.
 
     As released they start about zero, where a box may well be inverted, and DIoU turns no such box round (see
     test_box_losses). In a batch with many faces some are open and pull the others along; whether one of nine
     anchors of one face is, the seed decides.
     """
-    if isinstance(detector.coder, DistanceCoder):
-        for key, parameter in detector.head.named_parameters():
-            if key.endswith("bbox.bias"):
-                nn.init.ones_(parameter)
+    for key, parameter in detector.named_parameters():
+        if ".towers." in key and key.endswith(".bbox.bias"):
+            nn.init.ones_(parameter)
 
 
-def learned(detector: DenseDetector, images: Tensor, targets: list[Target]) -> bool:
+def learned(detector: Detector, images: Tensor, targets: list[Target]) -> bool:
     """Whether the best detection of every image is its face, landmarks included where the detector has them."""
-    detector.postprocess = replace(detector.postprocess, score_threshold=0.3)
+    detector.postprocess = PostProcessor(Nms(0.45), score_threshold=0.3)
     for found, target in zip(detector.predict(images), targets, strict=True):
         if len(found["boxes"]) == 0 or float(elementwise_iou(found["boxes"][0], target["boxes"][0])) <= 0.7:
             return False

@@ -1,7 +1,9 @@
 """Weights that fit, weights that do not, and files that are no weights."""
 
+import math
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +11,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench.detectors.create import create_detector
-from bench.detectors.weights import file_sha256, load_weights, read_weights
+from bench.detectors.weights import file_sha256, load_state, read_weights
 from bench.errors import WeightsError
 
 
@@ -19,7 +21,7 @@ class Malice:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.folder),)
 
 
@@ -42,11 +44,56 @@ def test_every_kind_of_mismatch_is_listed_and_nothing_changes(tmp_path: Path) ->
     state = {"0.weight": torch.ones(3, 2), "0.bias": torch.ones(4), "1.weight": torch.ones(1, 3), "new": torch.ones(5)}
     save_file(state, tmp_path / "w.safetensors")
     with pytest.raises(WeightsError) as caught:
-        load_weights(module, tmp_path / "w.safetensors", "linear")
+        load_state(module, tmp_path / "w.safetensors", "linear")
     assert "which has 4 tensors; 3 mismatches" in str(caught.value)
     for line in ("missing 1.bias (1,)", "unexpected new (5,)", "0.bias is (4,), expected (3,)"):
         assert line in str(caught.value)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "ckpt"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite(value: float, suffix: str, tmp_path: Path) -> None:
+    """One such number in one tensor of many: that one is named, and the module stays as it was."""
+    module = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 1, 1))
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    state = {name: tensor + 1 for name, tensor in before.items()}
+    state["1.running_var"][1] = value
+    path = tmp_path / f"w.{suffix}"
+    if suffix == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"state_dict": state, "epoch": 3}, path)
+    told = rf"w\.{suffix}: expected finite weights, found NaN or infinity in 1\.running_var; .* earlier checkpoint"
+    with pytest.raises(WeightsError, match=told):
+        load_state(module, path, "convolutions")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+def test_many_tensors_that_are_not_finite(tmp_path: Path) -> None:
+    """Named are three; those of another shape come first, since then it is another detector's file."""
+    module = nn.Sequential(*(nn.Linear(2, 2) for _ in range(3)))
+    state = {name: torch.full_like(tensor, math.nan) for name, tensor in module.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(WeightsError, match=r"in 0\.bias, 0\.weight, 1\.bias and 3 more;"):
+        load_state(module, tmp_path / "w.safetensors", "linear")
+    with pytest.raises(WeightsError, match="does not fit detector `other`"):
+        load_state(module[0], tmp_path / "w.safetensors", "other")
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "ckpt"])
+def test_a_detector_refuses_them(suffix: str, tmp_path: Path) -> None:
+    """As shared/cases/nan_weights makes them, which evaluated to a record of AP 0."""
+    state = {name: tensor.clone() for name, tensor in create_detector("scrfd_tiny").state_dict().items()}
+    first = next(name for name, tensor in state.items() if name.endswith("weight") and tensor.ndim == 4)
+    state[first][:] = math.nan
+    path = tmp_path / f"nan.{suffix}"
+    if suffix == "safetensors":
+        save_file(state, path)
+    else:
+        torch.save({"state_dict": state}, path)
+    with pytest.raises(WeightsError, match=rf"nan\.{suffix}: .* found NaN or infinity in {first};"):
+        create_detector("scrfd_tiny", weights=path)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -57,7 +104,7 @@ def test_plain_and_lightning_states(wrapped: bool, tmp_path: Path) -> None:
         {"state_dict": state, "epoch": 1, "callbacks": {"x": {"best": None}}} if wrapped else state, tmp_path / "w.pt"
     )
     other = nn.Linear(2, 3)
-    load_weights(other, tmp_path / "w.pt", "linear")
+    load_state(other, tmp_path / "w.pt", "linear")
     assert torch.equal(other.weight, module.weight)
 
 

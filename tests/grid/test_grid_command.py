@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench.report.records import read_records
+from bench.records.record import read_records
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 KILLS = 5

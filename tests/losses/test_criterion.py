@@ -12,7 +12,7 @@ from bench.boxes import IGNORED, NEGATIVE, AnchorGenerator, Anchors, Assignment,
 from bench.errors import ConfigError
 from bench.losses import criterion as module
 from bench.losses.boxes import DIoULoss, SmoothL1Loss
-from bench.losses.criterion import DenseCriterion, Flat, reduce_mean
+from bench.losses.criterion import DenseCriterion, FlatOutputs, reduce_mean
 from bench.losses.hard_negative_bce import HardNegativeBCE
 from bench.losses.iou_branch import IoUBranchLoss
 from bench.losses.quality_focal import QualityFocalLoss
@@ -61,8 +61,8 @@ def target(*boxes: Tensor, ignore: tuple[bool, ...] | None = None, keypoints: Te
     }
 
 
-def flat(images: int = 1, keypoints: int = 0) -> Flat:
-    return Flat(
+def flat(images: int = 1, keypoints: int = 0) -> FlatOutputs:
+    return FlatOutputs(
         LOGITS.repeat(images, 1)[..., None].clone().requires_grad_(),
         DELTAS.repeat(images, 1, 1).requires_grad_(),
         torch.zeros(images, 4, 2 * keypoints, requires_grad=True) if keypoints else None,
@@ -183,7 +183,7 @@ def test_ignored_anchors_are_neither_positive_nor_negative() -> None:
 
 
 def test_labels_choose_the_class() -> None:
-    outputs = Flat(torch.zeros(1, 4, 3, requires_grad=True), DELTAS[None].clone(), None)
+    outputs = FlatOutputs(torch.zeros(1, 4, 3, requires_grad=True), DELTAS[None].clone(), None)
     faces = target(FIRST, SECOND) | {"labels": torch.tensor([2, 1])}
     replace(scrfd(MATCHED), cls_loss=HardNegativeBCE(minimum=0, ratio=0))(outputs, ANCHORS, [faces])[
         "loss_cls"
@@ -227,7 +227,7 @@ def test_keypoints_that_do_not_fit_the_data() -> None:
 def test_half_precision_outputs_give_float_losses() -> None:
     exact = flat(keypoints=5)
     assert exact.keypoints is not None
-    rounded = Flat(exact.logits.bfloat16(), exact.deltas.bfloat16(), exact.keypoints.bfloat16())
+    rounded = FlatOutputs(exact.logits.bfloat16(), exact.deltas.bfloat16(), exact.keypoints.bfloat16())
     one, other = (scrfd(MATCHED)(x, ANCHORS, [target(FIRST, SECOND)]) for x in (exact, rounded))
     for name in one:
         assert other[name].dtype == torch.float32

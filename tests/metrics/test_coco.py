@@ -14,11 +14,11 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from bench.detectors.coco_results import read_coco_results
 from bench.errors import BenchError, ConfigError, PredictionError
-from bench.metrics.coco import STATES, CocoAP
+from bench.metrics.coco import CocoAP
 from bench.metrics.coco_engines import Engine
 from bench.metrics.coco_ground_truth import GroundTruthError
+from bench.predictions.coco_results import read_coco_results
 
 KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 ENGINES: tuple[Engine, ...] = ("faster", "pycocotools")
@@ -120,27 +120,6 @@ def test_real_annotations_with_crowds(shared: Path, tmp_path: Path, engine: Engi
     assert_equal(from_files(CocoAP(annotations, engine=engine), path), official(annotations, path))
 
 
-@pytest.fixture
-def two_images(tmp_path: Path) -> Callable[..., Path]:
-    """Image 1 with a dog of 40 x 40 and a crowd of them, image 2 with a cat; no area, segmentation or iscrowd = 0."""
-
-    def write(**changes: Any) -> Path:
-        document = {
-            "images": [{"id": 1}, {"id": 2}],
-            "categories": [{"id": 7, "name": "dog"}, {"id": 3, "name": "cat"}],
-            "annotations": [
-                {"id": 0, "image_id": 1, "category_id": 7, "bbox": [10, 10, 40, 40]},
-                {"id": 1, "image_id": 1, "category_id": 7, "bbox": [100, 0, 100, 100], "iscrowd": 1},
-                {"id": 2, "image_id": 2, "category_id": 3, "bbox": [0, 0, 10, 10]},
-            ],
-        }
-        path = tmp_path / "annotations.json"
-        path.write_text(json.dumps(document | changes))
-        return path
-
-    return write
-
-
 def prediction(boxes: list[list[float]], scores: list[float], labels: list[int]) -> dict[str, torch.Tensor]:
     return {
         "boxes": torch.tensor(boxes).reshape(-1, 4),
@@ -206,8 +185,8 @@ def test_two_processes_are_joined(two_images: Callable[..., Path]) -> None:
     """As torchmetrics joins them: states gathered in lists, then concatenated; the second process saw nothing."""
     metric, idle = CocoAP(two_images()), CocoAP(two_images())
     metric.update([DOG, CAT], [{"image_id": 1}, {"image_id": 2}])
-    other = {name: torch.zeros((0, 4) if name == "boxes" else 0, dtype=dtype) for name, dtype in STATES.items()}
-    gathered = iter([getattr(metric, name)[0], other[name]] for name in STATES)
+    empty = {name: torch.zeros((0, *shape), dtype=kind) for name, (kind, shape) in CocoAP.states.items()}
+    gathered = iter([getattr(metric, name)[0], empty[name]] for name in CocoAP.states)
     idle.sync(dist_sync_fn=lambda state, group: next(gathered), distributed_available=lambda: True)
     assert [one["image_id"] for one in idle._detections()] == [1, 1, 1, 2]
     assert [one["category_id"] for one in idle._detections()] == [7, 7, 7, 3]
@@ -235,6 +214,7 @@ def test_bad_predictions(
         ({"annotations": None}, "list `annotations`"),
         ({"annotations": [{"id": 5}]}, "image_id, category_id, bbox in entry 0"),
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]}, "unknown category 8"),
+        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 7, "bbox": [0, 0, 1, 1]}]}, "unknown image 9"),
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "bbox": [0, 0, -1, 1]}]}, "annotation 5"),
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "bbox": [0, 0, math.nan, 1]}]}, "annotation 5"),
     ],
@@ -249,6 +229,9 @@ def test_bad_choices(two_images: Callable[..., Path], tmp_path: Path) -> None:
         CocoAP(two_images(), images=[1, 5])
     with pytest.raises(GroundTruthError, match="`bird`"):
         CocoAP(two_images(), classes=["bird"])
+    for none_or_twice in ([], ["dog", "dog"]):
+        with pytest.raises(GroundTruthError, match=r"each once and each the name of one category, out of dog, cat;"):
+            CocoAP(two_images(), classes=none_or_twice)
     with pytest.raises(ConfigError, match="engine=fast"):
         CocoAP(two_images(), engine="fast")  # type: ignore[arg-type]
     (tmp_path / "letters.json").write_text("no json")

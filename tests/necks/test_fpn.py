@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.errors import ConfigError
-from bench.necks.chain import Chain
 from bench.necks.fpn import FPN
 from bench.necks.inception import Inception
+from bench.necks.sequence import NeckSequence
 
 CHANNELS = (4, 8, 12, 16)
 
@@ -42,7 +42,7 @@ def test_against_the_formula() -> None:
 
 @pytest.mark.parametrize(("norm", "kind"), [("batch", nn.BatchNorm2d), ("group", nn.GroupNorm)])
 def test_every_convolution_has_a_norm(norm: str, kind: type[nn.Module]) -> None:
-    chain = Chain(
+    chain = NeckSequence(
         CHANNELS,
         {
             "fpn": partial(FPN, out_channels=16, norm=norm, groups=2),
@@ -83,7 +83,7 @@ def test_receptive_fields() -> None:
 
 
 def test_a_part_can_be_left_out() -> None:
-    chain = Chain(CHANNELS, {"fpn": partial(FPN, out_channels=8), "inception": None})
+    chain = NeckSequence(CHANNELS, {"fpn": partial(FPN, out_channels=8), "inception": None})
     assert [name for name, _ in chain.parts.named_children()] == ["fpn"]
     assert chain.out_channels == (8,) * 6
     assert len(chain(maps())) == 6

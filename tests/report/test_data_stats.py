@@ -3,7 +3,7 @@
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bench.report import data_stats
 from bench.report.data_stats_tables import TABLES, data_stats_tables
 from bench.report.scale_statistics import EDGES, EpochCounts, bin_names, box_scales, count_in_bins, fractions_below
 
+OWN_CROPS = "{_target_: data_modules.transforms.SquareCropAugmentation, crop_scales: [1.0]}"  # not the detector's
 RESULTS = Path(__file__).resolve().parent.parent.parent / "results" / "data_stats" / "wider_face"
 
 
@@ -89,6 +90,13 @@ def test_crop_sets_are_those_of_the_ablation() -> None:
         assert list(scales) == list(ablation.detector.augmentation.crop_scales)
 
 
+def test_crop_sets_reach_the_data_without_colours(tmp_path: Path) -> None:
+    config = configured(tmp_path, "detector=scrfd_0.5g")
+    rule = data_stats.with_crops(config, [0.5, 2.0]).data.train_transform
+    assert (list(rule.crop_scales), rule.photometric) == ([0.5, 2.0], False)
+    assert config.data.train_transform.photometric
+
+
 def test_document_and_files(tmp_path: Path, drawn_words: Sequence[str]) -> None:
     once, again = tmp_path / "once", tmp_path / "again"
     words = (*drawn_words, "stats.epochs=2")
@@ -136,25 +144,50 @@ def test_cumulative_face_scale_agrees_with_a_plain_loop(tmp_path: Path, drawn_wo
         assert face_scale["curves"][name]["below"][place] == pytest.approx(small / total)
 
 
-def test_without_difficulties_there_is_one_curve(tmp_path: Path) -> None:
-    """A 100 x 200 image, shown at half its size: a face of 8 and an ignored one."""
-    target = {
-        "image_id": 7,
-        "size": torch.tensor([100, 200]),
-        "scale": torch.tensor([0.5, 0.5]),
-        "boxes": torch.tensor([[0.0, 0, 4, 4], [0, 0, 50, 50]]),
-        "ignore": torch.tensor([False, True]),
-    }
+class OneImage:
+    """Stands in for a data module: an image of 100 x 200 with an object of 8 x 8 and one of 100 x 100 not counted."""
+
+    def __init__(self, class_names: tuple[str, ...], truth: dict[str, Any]) -> None:
+        self.class_names = class_names
+        self.truth_of_val = truth
+
+    def truth(self, split: str | None = None) -> dict[str, Any]:
+        assert split is None  # of the evaluated split, whose targets are counted
+        return self.truth_of_val
+
+
+def coco_truth(folder: Path) -> dict[str, Any]:
+    boxes = [{"bbox": [0, 0, 8, 8], "iscrowd": 0}, {"bbox": [0, 0, 100, 100], "iscrowd": 1}]
+    annotations = [{"id": number, "image_id": 7, "category_id": 1} | box for number, box in enumerate(boxes)]
+    images, categories = [{"id": 7, "file_name": "7.jpg"}], [{"id": 1, "name": "thing"}]
+    path = folder / "instances.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
+    return {"coco": {"annotations": path}}
+
+
+def wider_truth(folder: Path) -> dict[str, Any]:
+    boxes, counted = np.array([[0, 0, 8, 8], [0, 0, 100, 100]]), np.array([True, False])
+    return {"wider_face": {"image_ids": [7], "boxes": [boxes], "counted": {"all": [counted]}}}
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "class_names", "truth", "noun"),
+    [
+        ("bench.metrics.coco.CocoAP", ("thing",), coco_truth, "objects"),
+        ("bench.metrics.wider_face.WiderFaceAP", ("face",), wider_truth, "faces"),
+    ],
+)
+def test_without_difficulties_there_is_one_curve(
+    tmp_path: Path, evaluator: str, class_names: tuple[str, ...], truth: Callable[[Path], dict[str, Any]], noun: str
+) -> None:
+    """Of a longer side of 200, shown at 400: the object of 8 has 16, the other one is not counted."""
     config = configured(tmp_path, "stats.long_side=400")
-    config.protocol.evaluator = {"_target_": "torchmetrics.MeanMetric"}
-
-    class Data:
-        ground_truth: dict[str, Any] = {}  # noqa: RUF012 - read only
-
-    found = data_stats.face_scale_curves(config, Data(), lambda data, split: [target])
-    assert (found["of"], list(found["curves"])) == ("objects", ["all"])
+    config.protocol.evaluators = {"only": {"_target_": evaluator}}
+    target = {"image_id": 7, "size": torch.tensor([100, 200])}
+    found = data_stats.face_scale_curves(config, OneImage(class_names, truth(tmp_path)), lambda data, split: [target])
+    assert (found["of"], list(found["curves"])) == (noun, ["all"])
     below = dict(zip(found["scales"], found["curves"]["all"]["below"], strict=True))
-    assert found["curves"]["all"]["faces"] == 1  # of 8 in the original, hence 16 at long side 400
+    assert found["curves"]["all"]["faces"] == 1
     assert below[16.0] == 0.0
     assert below[2**4.125] == 1.0
 
@@ -176,7 +209,7 @@ def test_what_cannot_be_counted_is_refused(
     with pytest.raises(ConfigError, match=r"epochs >= 1.*found 0 epochs"):
         data_stats.run(configured(tmp_path, *drawn_words, "stats.epochs=0"))
     with pytest.raises(ConfigError, match=r"does not use detector\.augmentation\.crop_scales"):
-        data_stats.run(configured(tmp_path, *drawn_words, "data.module.train_transform.scales=[1.0]"))
+        data_stats.run(configured(tmp_path, *drawn_words, f"data.train_transform={OWN_CROPS}"))
     monkeypatch.setattr(data_stats, "build_detector", lambda config: torch.nn.Identity())
     with pytest.raises(ConfigError, match=r"detector=scrfd_0\.5g has no anchors"):
         data_stats.run(configured(tmp_path, *drawn_words))

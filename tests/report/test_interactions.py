@@ -1,7 +1,6 @@
 import csv
 import io
 import re
-import zlib
 from xml.etree import ElementTree
 
 import pytest
@@ -18,25 +17,24 @@ from bench.report.page import render_page
 
 # One row per seed: neither, first alone, second alone, both.
 BY_HAND = {0: (0.10, 0.20, 0.15, 0.35), 1: (0.12, 0.24, 0.17, 0.33)}
-LABELS = ({"a": "off", "b": "off"}, {"a": "on", "b": "off"}, {"a": "off", "b": "on"}, {"a": "on", "b": "on"})
+ABLATIONS = ({"a": "off", "b": "off"}, {"a": "on", "b": "off"}, {"a": "off", "b": "on"}, {"a": "on", "b": "on"})
 
 
 @pytest.fixture
 def two_by_two(make_record):
-    """The records of four cells: `values` by seed, `common` labels on all of them, changes of a record."""
+    """The records of four cells: `values` by seed, `common` ablations on all of them, changes of a record."""
 
     def make(values=BY_HAND, common=None, detectors=("scrfd_2.5g",) * 4, **changes):
         return [
             make_record(
-                cell_id=f"{place}-{detectors[place]}-{zlib.crc32(f'{common}{changes}'.encode())}",
                 seed=seed,
                 detector=detectors[place],
-                ablations={**labels, **(common or {})},
+                ablations={**ablations, **(common or {})},
                 metrics={"val/AP_hard": ap[place], "val/AP_easy": ap[place] + 0.1, "train/loss": 3.0},
                 **changes,
             )
             for seed, ap in values.items()
-            for place, labels in enumerate(LABELS)
+            for place, ablations in enumerate(ABLATIONS)
         ]
 
     return make
@@ -49,7 +47,7 @@ def found_in(records):
 
 def test_effects_by_hand_seed_by_seed(two_by_two):
     (found,) = found_in(two_by_two())
-    assert (found.axes, found.labels) == (("a", "b"), (("off", "on"), ("off", "on")))
+    assert (found.axes, found.ablations) == (("a", "b"), (("off", "on"), ("off", "on")))
     means = {name: stats["val/AP_hard"].mean for name, stats in found.effects.items()}
     assert means == {
         "first_alone": pytest.approx(0.11),  # 0.10 and 0.12
@@ -86,11 +84,11 @@ def test_a_metric_that_one_cell_lacks_is_left_out(two_by_two, make_record):
 @pytest.mark.parametrize("missing", range(4))
 def test_an_incomplete_cell_is_none(two_by_two, missing):
     records = two_by_two()
-    assert found_in([record for record in records if record.ablations != LABELS[missing]]) == []
+    assert found_in([record for record in records if record.ablations != ABLATIONS[missing]]) == []
 
 
 def test_three_labels_are_no_two_by_two(two_by_two, make_record):
-    third = [make_record(cell_id=f"t{b}", ablations={"a": "third", "b": b}) for b in ("off", "on")]
+    third = [make_record(ablations={"a": "third", "b": b}) for b in ("off", "on")]
     assert found_in(two_by_two() + third) == []
 
 
@@ -102,17 +100,32 @@ def test_cells_that_differ_in_more_do_not_meet(two_by_two):
     assert len(found_in(full + smoke)) == 2
 
 
+def test_trainings_of_other_length_or_data_are_questions_of_their_own(two_by_two):
+    long = {"recipe": {"epochs": 28}, "data": {"name": "wider_face", "split": "train", "images": 710}}
+    short = long | {"recipe": {"epochs": 14}}
+    report = report_on(build_boards([*two_by_two(training=long), *two_by_two(training=short)])[0])
+    (crossing,) = report.crossings
+    assert [crossing.name_of(found) for found in crossing.shown] == ["scrfd_2.5g, epochs=14", "scrfd_2.5g, epochs=28"]
+    assert crossing.left_out == 0
+
+
+def test_a_change_holds_for_all_four(two_by_two):
+    changed = two_by_two(changes={"recipe.lr": 0.02})
+    assert found_in([*two_by_two()[:3], changed[3]]) == []
+    found = found_in([*two_by_two(), *changed])
+    assert sorted(pair.held.get("recipe.lr", 0) for pair in found) == [0, 0.02]
+
+
 def test_a_row_that_sets_no_axis_is_the_default(make_record):
-    labels = ({}, {"a": "x"}, {"b": "y"}, {"a": "x", "b": "y"})
-    records = [make_record(cell_id=f"c{place}", ablations=label) for place, label in enumerate(labels)]
+    records = [make_record(ablations=given) for given in ({}, {"a": "x"}, {"b": "y"}, {"a": "x", "b": "y"})]
     (found,) = found_in(records)
-    assert found.labels == (("default", "x"), ("default", "y"))
+    assert found.ablations == (("default", "x"), ("default", "y"))
 
 
 def test_sides_of_a_budget_cross_with_a_setting(two_by_two):
     records = [
-        *two_by_two(common={"budget": "0.5 GF"}, detectors=("base", "best", "base", "best")),
-        *two_by_two(common={"budget": "2.5 GF"}, detectors=("base_2", "best_2", "base_2", "best_2")),
+        *two_by_two(common={"budget": "0.5 GF"}, detectors=("base", "best", "base", "best"), detector_axis="a"),
+        *two_by_two(common={"budget": "2.5 GF"}, detectors=("base_2", "best_2", "base_2", "best_2"), detector_axis="a"),
     ]
     found = found_in(records)
     assert [(pair.axes, pair.detectors, pair.held["budget"]) for pair in found] == [
@@ -125,8 +138,10 @@ def test_sides_of_a_budget_cross_with_a_setting(two_by_two):
 def test_detectors_that_no_axis_names_do_not_cross(two_by_two):
     records = two_by_two(detectors=("one", "two", "one", "two"))
     assert found_in(records) == []
-    four = two_by_two(common={"budget": "0.5 GF"}, detectors=("one", "two", "three", "four"))
-    assert found_in(four) == []
+    assert found_in(two_by_two(common={"budget": "0.5 GF"}, detectors=("one", "two", "one", "two"))) == []
+    side = {"common": {"budget": "0.5 GF"}, "detector_axis": "a"}
+    assert len(found_in(two_by_two(detectors=("one", "two", "one", "two"), **side))) == 1
+    assert found_in([*two_by_two(detectors=("one", "two", "one", "two"), **side), *two_by_two(**side)]) == []
 
 
 def test_post_processors_are_not_crossed_and_only_the_usual_is_shown(two_by_two):

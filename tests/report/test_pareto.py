@@ -8,7 +8,7 @@ from bench.report.board_report import report_on
 from bench.report.figures import draw_figures, pareto_figure, subsets_figure
 from bench.report.label_placement import Box, anchor_of, place_labels
 from bench.report.leaderboard import build_boards
-from bench.report.pareto import pareto_front, pareto_points
+from bench.report.pareto import describe_point, pareto_front, pareto_points
 from bench.report.pareto_svg import pareto_svg
 from bench.report.plot_style import linear_ticks, log_ticks, styles_of
 
@@ -16,10 +16,8 @@ from bench.report.plot_style import linear_ticks, log_ticks, styles_of
 def board_of(make_record, *rows):
     """A board of (detector, GMACs, AP hard)."""
     records = [
-        make_record(
-            detector=name, cell_id=f"{name}{place}", metrics={"val/AP_hard": ap}, cost={"macs": round(macs * 1e9)}
-        )
-        for place, (name, macs, ap) in enumerate(rows)
+        make_record(detector=name, metrics={"val/AP_hard": ap}, cost={"macs": round(macs * 1e9)})
+        for name, macs, ap in rows
     ]
     return build_boards(records)[0]
 
@@ -42,7 +40,7 @@ def test_front_against_the_definition():
 
 
 def test_points_need_a_cost(make_record):
-    records = [make_record(cell_id="a"), make_record(cell_id="b", detector="file", cost=None)]
+    records = [make_record(), make_record(detector="file", cost=None)]
     (point,) = pareto_points(build_boards(records)[0])
     assert (point.label, point.macs, point.score, point.front) == ("scrfd_2.5g", 2.5e9, 0.7, True)
 
@@ -119,7 +117,7 @@ def test_a_label_is_fixed_at_its_end_near_the_point():
 
 def test_figures_are_files_and_the_same_each_time(make_record, tmp_path):
     records = [
-        make_record(detector=d, cell_id=d, seed=s, metrics={"val/AP_easy": ap, "val/AP_medium": ap, "val/AP_hard": ap})
+        make_record(detector=d, seed=s, metrics={"val/AP_easy": ap, "val/AP_medium": ap, "val/AP_hard": ap})
         for d, ap in (("a", 0.4), ("b", 0.6))
         for s in (0, 1)
     ]
@@ -145,14 +143,14 @@ def test_subsets_need_all_their_metrics(make_record):
 def test_names_tell_rows_of_a_detector_apart_and_nothing_else(make_record):
     records = [
         make_record(
-            cell_id=f"{detector}{sr}",
             detector=detector,
+            detector_axis="computation_redistribution",
             ablations={"budget": "0.5 GF", "computation_redistribution": cr, "sample_redistribution": sr},
         )
         for detector, cr in (("base", "off"), ("scrfd", "on"))
         for sr in ("off", "on")
     ]
-    records.append(make_record(cell_id="plain", detector="scrfd"))
+    records.append(make_record(detector="scrfd"))
     names = sorted(point.label for point in pareto_points(build_boards(records)[0]))
     assert names == [
         "base · sample_redistribution=off",
@@ -160,4 +158,35 @@ def test_names_tell_rows_of_a_detector_apart_and_nothing_else(make_record):
         "scrfd",
         "scrfd · sample_redistribution=off",
         "scrfd · sample_redistribution=on",
+    ]
+
+
+def names_of(*records):
+    return sorted(point.label for point in pareto_points(build_boards(records)[0]))
+
+
+def test_names_tell_changes_and_settings_of_rows_of_one_name(make_record):
+    changed = make_record(changes={"recipe.lr": 0.02}, protocol={"postprocess": "soft_nms"})
+    assert names_of(make_record(), changed) == ["scrfd_2.5g · nms", "scrfd_2.5g · soft_nms · recipe.lr=0.02"]
+    twins = [make_record(training={"model": {"depth": depth}}) for depth in (2, 3)]
+    assert names_of(*twins) == ["scrfd_2.5g · model.depth=2", "scrfd_2.5g · model.depth=3"]
+
+
+def test_names_tell_how_the_weights_came_about_where_nothing_else_does(make_record):
+    trained = [make_record(training={"recipe": {"epochs": epochs}}) for epochs in (12, 50)]
+    assert names_of(*trained) == ["scrfd_2.5g · 12 epochs", "scrfd_2.5g · 50 epochs"]
+    imported = make_record(provenance={"weights": "imported", "schedule": "none"}, ablations={"neck": "none"})
+    assert names_of(trained[0], imported) == ["scrfd_2.5g", "scrfd_2.5g · neck=none"]
+
+
+def test_a_point_says_all_that_names_it(make_record):
+    records = [
+        make_record(ablations={"neck": "bifpn"}, changes={"recipe.lr": 0.02}, training={"model": {"depth": depth}})
+        for depth in (2, 3)
+    ]
+    point = pareto_points(build_boards(records)[0])[0]
+    assert describe_point(point, "val/AP_hard").splitlines()[:3] == [
+        "scrfd_2.5g",
+        "neck=bifpn, postprocess=nms, recipe.lr=0.02",
+        "model.depth=2",
     ]

@@ -5,12 +5,12 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.records.record import RecordError
 from bench.report.board_report import report_on
 from bench.report.leaderboard import build_boards
 from bench.report.page import render_page
 from bench.report.publish import publish
 from bench.report.readme import BEGIN, END, ReadmeError, write_between_marks
-from bench.report.records import RecordError
 
 
 class Balance(HTMLParser):
@@ -41,11 +41,11 @@ def reports_on(records, reported=None):
 @pytest.fixture
 def records(make_record, failed):
     return [
-        make_record(cell_id="a", seed=0, metrics={"val/AP_hard": 1 / 3}),
-        make_record(cell_id="b", detector="big", metrics={"val/AP_hard": 0.8}, cost={"macs": 34_000_000_000}),
-        make_record(cell_id="c", seed=0, ablations={"neck": "bifpn"}, metrics={"val/AP_hard": 0.4}),
-        failed(cell_id="d", detector="broken", error="<b>bold</b> & more\nsecond line"),
-        make_record(cell_id="e", dataset={"name": "coco"}, metrics={"val/AP": 0.3}),
+        make_record(seed=0, metrics={"val/AP_hard": 1 / 3}),
+        make_record(detector="big", metrics={"val/AP_hard": 0.8}, cost={"macs": 34_000_000_000}),
+        make_record(seed=0, ablations={"neck": "bifpn"}, metrics={"val/AP_hard": 0.4}),
+        failed(detector="broken", error="<b>bold</b> & more\nsecond line"),
+        make_record(dataset={"name": "coco"}, metrics={"val/AP": 0.3}),
     ]
 
 

@@ -44,9 +44,9 @@ def written(tmp_path):
 
 def test_a_file_is_read_as_it_stands(written):
     cost = {"params": 670_000, "macs": 2_530_000_000, "input_size": [480, 640]}
-    reported = read_reported(written(document(row_fields(cost=cost, labels={"postprocess": "nms"}))))
+    reported = read_reported(written(document(row_fields(cost=cost, ablations={"postprocess": "nms"}))))
     (row,) = reported.rows
-    assert (row.detectors, row.labels) == (("scrfd_2.5g",), {"postprocess": "nms"})
+    assert (row.detectors, row.ablations) == (("scrfd_2.5g",), {"postprocess": "nms"})
     assert row.cost is not None
     assert (row.cost.macs, row.cost.input_size) == (2_530_000_000, (480, 640))
     assert (row.note, row.speed, row.backbone) == (None, None, None)
@@ -57,6 +57,7 @@ def test_the_published_file_of_the_suite_is_whole():
     assert (reported.images, reported.train_images, len(reported.rows)) == (3226, 12880, 21)
     both = [row for row in reported.rows if len(row.detectors) > 1]
     assert [row.detectors for row in both] == [
+        ("scrfd_0.5g", "scrfd_0.5g_onnx"),
         ("scrfd_0.5g_kps", "scrfd_0.5g_kps_onnx"),
         ("scrfd_2.5g_kps", "scrfd_2.5g_kps_onnx"),
     ]
@@ -70,7 +71,7 @@ def test_the_published_file_of_the_suite_is_whole():
         (document(row_fields(detector="x")), r"rows\.0\.detector: unknown field"),
         (document(row_fields(source="other")), "source 'other' of SCRFD-2.5GF .* which has: paper"),
         (document(row_fields(), row_fields()), "2 rows of source 'paper' name the detector scrfd_2.5g under wider_vga"),
-        (document(row_fields(labels={"sample_redistribution": True})), r"rows\.0\.labels\.sample.*quote them"),
+        (document(row_fields(ablations={"sample_redistribution": True})), r"rows\.0\.ablations\.sample.*quote them"),
         (document(row_fields(cost={"params": 1, "macs": 0, "input_size": [1, 1]})), r"rows\.0\.cost\.macs"),
         (document(row_fields(), images="many"), r"images: "),
         (document(row_fields(), schema_version=2), r"schema_version: "),

@@ -8,7 +8,7 @@ from bench.report.board_report import report_on
 from bench.report.columns import COLUMNS, Column, column_of, difference_of
 from bench.report.formatting import format_cell, format_number
 from bench.report.leaderboard import build_boards
-from bench.report.markdown import markdown_board, markdown_document, markdown_table
+from bench.report.markdown import markdown_boards, markdown_document, markdown_table
 from bench.report.spreadsheets import ablation_csv, leaderboard_csv
 from bench.report.statistics import Stat
 from bench.report.tables import ablation_table, leaderboard_table
@@ -51,51 +51,54 @@ def board_of(*records):
     return board
 
 
+def markdown_of(*records):
+    return markdown_boards([report_on(board_of(*records))])
+
+
 def test_markdown_is_a_table_of_the_union_of_columns(make_record):
-    board = board_of(
-        make_record(detector="a", cell_id="a", metrics={"val/AP_hard": 0.5}, cost=None),
-        make_record(detector="b", cell_id="b", metrics={"val/AP_hard": 0.25, "val/AP_easy": 0.75}, seed=1),
-        make_record(detector="b", cell_id="b", metrics={"val/AP_hard": 0.75, "val/AP_easy": 0.75}, seed=2),
+    records = (
+        make_record(detector="a", metrics={"val/AP_hard": 0.5}, cost=None),
+        make_record(detector="b", metrics={"val/AP_hard": 0.25, "val/AP_easy": 0.75}, seed=1),
+        make_record(detector="b", metrics={"val/AP_hard": 0.75, "val/AP_easy": 0.75}, seed=2),
     )
-    lines = markdown_table(leaderboard_table(board)).splitlines()
+    lines = markdown_table(leaderboard_table(board_of(*records))).splitlines()
     assert lines[0] == "| # | Detector | Schedule | Weights | AP easy | AP hard | Params (M) | GMACs | GFLOPs | Input |"
     # 0.5 twice: the row without a cost comes after the one with it; std of 0.25 and 0.75 is 0.35355
     assert (
         lines[2] == "| 1 | b | full | trained | 75.00 ± 0.00 (2) | 50.00 ± 35.36 (2) | 0.670 | 2.50 | 5.10 | 480x640 |"
     )
     assert lines[3] == "| 1 | a | full | trained | – | 50.00 | – | – | – | – |"
-    assert "In every row: Postprocess nms." in markdown_board(board, "##")
+    assert "In every row: Postprocess nms." in markdown_of(*records)
 
 
 def test_failures_are_listed_without_numbers(make_record, failed):
-    text = markdown_board(board_of(make_record(), failed(cell_id="x", detector="broken", seed=4)), "##")
+    text = markdown_of(make_record(), failed(detector="broken", seed=4))
     line = next(line for line in text.splitlines() if "broken" in line)
     assert line == "| broken |  | nms | full | 4 | diverged | loss is nan |"
 
 
 def test_a_board_of_failures_alone(failed):
-    text = markdown_board(board_of(failed()), "##")
+    text = markdown_of(failed())
     assert "diverged" in text
     assert leaderboard_csv(board_of(failed())) == ""
 
 
 def test_pipes_and_tags_do_not_break_the_table(failed):
-    text = markdown_board(board_of(failed(error="a|b <script>")), "##")
+    text = markdown_of(failed(error="a|b <script>"))
     assert "a\\|b &lt;script>" in text
 
 
-def test_uncommitted_changes_are_marked(make_record):
-    text = markdown_board(board_of(make_record(provenance={"git_dirty": True})), "##")
-    assert "scrfd_2.5g †" in text
-    assert "† measured" in text
+def test_only_underscores_at_the_edge_of_a_word_are_escaped(make_record):
+    text = markdown_of(make_record(changes={"resize._target_": "my_module"}))
+    assert "resize.\\_target\\_=my_module" in text
 
 
 def test_csv_keeps_full_precision(make_record):
     third = 1 / 3
     board = board_of(
-        make_record(cell_id="a", metrics={"val/AP_hard": third}, ablations={"neck": "bifpn"}),
-        make_record(cell_id="b", metrics={"val/AP_hard": 0.1}, seed=0, speed={"speed/cpu/forward_ms_p90": 2.5}),
-        make_record(cell_id="b", metrics={"val/AP_hard": 0.2}, seed=1),
+        make_record(metrics={"val/AP_hard": third}, ablations={"neck": "bifpn"}),
+        make_record(metrics={"val/AP_hard": 0.1}, seed=0, speed={"speed/cpu/forward_ms_p90": 2.5}),
+        make_record(metrics={"val/AP_hard": 0.2}, seed=1),
     )
     rows = list(csv.DictReader(io.StringIO(leaderboard_csv(board))))
     assert float(rows[0]["val/AP_hard_mean"]) == third
@@ -106,23 +109,50 @@ def test_csv_keeps_full_precision(make_record):
 
 
 def test_ablation_tables(make_record):
-    board = board_of(
-        make_record(cell_id="a", metrics={"val/AP_hard": 0.5}),
-        make_record(
-            cell_id="b", metrics={"val/AP_hard": 0.25}, ablations={"neck": "bifpn"}, cost={"macs": 3_000_000_000}
-        ),
-    )
-    pairs = compare_axes(board)
+    plain = make_record(metrics={"val/AP_hard": 0.5})
+    bifpn = make_record(metrics={"val/AP_hard": 0.25}, ablations={"neck": "bifpn"}, cost={"macs": 3_000_000_000})
+    pairs = compare_axes(board_of(plain, bifpn))
     lines = markdown_table(ablation_table(pairs)).splitlines()
     assert lines[0] == "| Axis | Change | Detector | Held fixed | Seeds | Δ AP hard | Δ GMACs |"
-    assert lines[2] == "| neck | default → bifpn | scrfd_2.5g | postprocess=nms, schedule=full | 1 | −25.00 | +0.500 |"
+    held = "postprocess=nms, schedule=full, weights=trained"
+    assert lines[2] == f"| neck | default → bifpn | scrfd_2.5g | {held} | 1 | −25.00 | +0.500 |"
     (row,) = csv.DictReader(io.StringIO(ablation_csv(pairs)))
-    assert (row["before"], row["after"], float(row["val/AP_hard_mean"])) == ("a", "b", -0.25)
+    assert (row["before"], row["after"], float(row["val/AP_hard_mean"])) == (plain.cell_id, bifpn.cell_id, -0.25)
+
+
+def test_what_every_pair_holds_fixed_is_told_once(make_record):
+    records = [
+        make_record(ablations={"neck": neck}, changes=changes)
+        for neck in ("fpn", "bifpn")
+        for changes in ({}, {"recipe.lr": 0.02})
+    ]
+    table = ablation_table(compare_axes(board_of(*records)))
+    assert [row["others"] for row in table.rows] == ["", "recipe.lr=0.02"]
+    assert [text for _, text in table.shared] == ["postprocess=nms, schedule=full, weights=trained"]
+
+
+def test_csv_tells_changes_settings_and_a_changed_protocol(make_record):
+    protocol = {"name": "wider_vga+1a2b3c4d", "base": "wider_vga", "changes": {"score_threshold": 0.05}}
+    board = board_of(
+        *(
+            make_record(changes={"recipe.lr": 0.02}, protocol=protocol, training={"model": {"depth": depth}})
+            for depth in (2, 3)
+        )
+    )
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(board))))
+    assert {row["changes"] for row in rows} == {'{"recipe.lr": 0.02}'}
+    assert {row["protocol_changes"] for row in rows} == {'{"score_threshold": 0.05}'}
+    assert sorted(row["settings"] for row in rows) == ["model.depth=2", "model.depth=3"]
+
+
+def test_cost_of_several_looks_says_so(make_record):
+    board = board_of(make_record(cost={"input_size": (960, 1280), "looks": ((480, 640), (960, 1280))}))
+    assert "| 2 looks up to 960x1280 |" in markdown_table(leaderboard_table(board))
 
 
 def test_document_defines_every_column_it_shows(make_record, failed):
     record = make_record(speed={"speed/cpu_fp32_b1/forward_ms_p50": 3.0}, metrics={"val/AP": 0.5, "val/odd": 2.0})
-    board = board_of(record, failed(cell_id="x"))
+    board = board_of(record, failed(seed=1))
     text = markdown_document([report_on(board)])
     shown: tuple[Column, ...] = leaderboard_table(board).described
     for column in shown:

@@ -15,9 +15,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bench.config import compose
-from bench.grid.cells import make_cell
-from bench.grid.run import run_cells
-from bench.report.records import Record
+from bench.records.record import Record
+from bench.run.cells import make_cell
+from bench.run.train import run_cells
 from bench.verbs.evaluate import evaluate_predictions
 
 Bench = Callable[..., CompletedProcess[str]]
@@ -121,7 +121,7 @@ def test_num_classes_follows_the_classes() -> None:
 def test_results_that_are_none_are_refused(tiny: Path, tmp_path: Path, content: Any, expected: str) -> None:
     path = tmp_path / "broken.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
-    config = compose("evaluate", ["data=coco", f"data.root={tiny}", f"predictions={path}"])
+    config = compose("evaluate", ["data=coco", f"data.root={tiny}", f"predictions={path}", f"paths.runs={tmp_path}"])
     with pytest.raises(Exception, match=expected) as caught:
         evaluate_predictions(config)
     assert caught.type.user_facing
@@ -134,7 +134,7 @@ def test_results_of_some_classes_and_images(tiny: Path, tmp_path: Path) -> None:
         {"image_id": 2, "category_id": 8, "bbox": [20, 20, 12, 12], "score": 0.8},
     ]
     (tmp_path / "found.json").write_text(json.dumps(rows))
-    words = ["data=coco", f"data.root={tiny}", f"predictions={tmp_path / 'found.json'}"]
+    words = ["data=coco", f"data.root={tiny}", f"predictions={tmp_path / 'found.json'}", f"paths.runs={tmp_path}"]
     everything = evaluate_predictions(compose("evaluate", words))
     dogs = evaluate_predictions(compose("evaluate", [*words, "data.classes=[dog]"]))
     first = evaluate_predictions(compose("evaluate", [*words, "data.val_images=1"]))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.config import compose, instantiate
-from bench.report.records import Record
+from bench.records.record import Record, read_records
 from bench.verbs.evaluate import chosen_postprocesses
 
 Bench = Callable[..., CompletedProcess[str]]
@@ -147,6 +147,49 @@ def tiny(drawn: Path) -> list[str]:
 
 def test_metrics_do_not_depend_on_the_batch(bench: Bench, drawn: Path) -> None:
     """Images of one batch are padded together; what is found in one may not depend on its neighbors."""
-    outputs = [bench("evaluate", *tiny(drawn), "format=json", f"+data.module.eval_batch_size={n}") for n in (1, 5)]
+    outputs = [bench("evaluate", *tiny(drawn), "format=json", f"data.eval_batch_size={n}") for n in (1, 5)]
     metrics = [json.loads(done.stdout)[0]["metrics"] for done in outputs]
     assert all(np.isclose(metrics[0][key], metrics[1][key], atol=1e-6) for key in metrics[0])
+
+
+def test_folded_and_eager_find_the_same(bench: Bench, drawn: Path) -> None:
+    outputs = [bench("evaluate", *tiny(drawn), "format=json", f"optimize={how}") for how in ("folded", "none")]
+    records = [json.loads(done.stdout)[0] for done in outputs]
+    assert records[0]["cell_id"] == records[1]["cell_id"]
+    for key, value in records[0]["metrics"].items():
+        assert np.isclose(value, records[1]["metrics"][key], atol=1e-6)
+
+
+def test_weights_with_nan_give_no_record(bench: Bench, drawn: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    from bench import create_detector
+
+    for number, value in enumerate((float("nan"), float("inf"))):
+        state = {key: tensor.clone() for key, tensor in create_detector("scrfd_tiny").state_dict().items()}
+        state["backbone.stem.0.weight"][0, 0, 0, 0] = value
+        save_file(state, tmp_path / f"{number}.safetensors")
+        done = bench("evaluate", *tiny(drawn), f"weights={number}.safetensors")
+        assert done.returncode == 1
+        assert "found NaN or infinity in backbone.stem.0.weight" in done.stderr
+    assert not list(tmp_path.rglob("seed*.json"))
+
+
+def test_a_changed_protocol_never_ranks_among_the_original(bench: Bench, drawn: Path, tmp_path: Path) -> None:
+    for more in ([], ["protocol.score_threshold=0.3"]):
+        assert bench("evaluate", *tiny(drawn), *more).returncode == 0
+    records = read_records(tmp_path / "runs" / "results")
+    names = sorted(record.protocol.name for record in records)
+    assert names[0] == "synth_vga"
+    assert names[1].startswith("synth_vga+")
+    changed = next(record for record in records if record.protocol.base)
+    assert (changed.protocol.base, changed.protocol.changes) == ("synth_vga", {"score_threshold": 0.3})
+
+
+def test_train_and_held_out_can_be_evaluated(bench: Bench, drawn: Path) -> None:
+    for split, count in (("train", 12), ("held_out", 4)):
+        done = bench("evaluate", *tiny(drawn), "data.held_out=4", f"data.split={split}", "format=json")
+        assert done.returncode == 0, done.stderr
+        (record,) = json.loads(done.stdout)
+        assert (record["dataset"]["split"], record["dataset"]["images"]) == (split, count)
+        assert set(record["metrics"]) == {"val/AP_all"}

@@ -13,7 +13,7 @@ import bench as suite
 from bench.config import compose
 from bench.cost.complexity import measure_complexity
 from bench.errors import ConfigError
-from bench.grid.records import cost_of
+from bench.run.records import cost_of
 from bench.verbs import profile as verb
 from bench.weights.onnx_export import export_onnx
 
@@ -66,8 +66,8 @@ def test_an_external_detector_is_timed_and_its_cost_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("onnxruntime")
-    export_onnx(suite.create_detector("scrfd_tiny"), tmp_path / "w.onnx")  # type: ignore[arg-type]
-    given = ["detector=external/scrfd_exported", f"detector.model.path={tmp_path / 'w.onnx'}"]
+    export_onnx(suite.create_detector("scrfd_tiny"), tmp_path / "w.onnx")
+    given = ["detector=external/scrfd_exported", f"weights={tmp_path / 'w.onnx'}"]
     row = profiled(*given)
     assert row["params"] is row["macs"] is row["macs_by_component"] is None
     assert "external" in row["cost_left_out"]
@@ -75,11 +75,11 @@ def test_an_external_detector_is_timed_and_its_cost_left_out(
     assert row["speed"]["speed/cpu_fp32_b1/forward_ms_min"] > 0
     verb.show([row])
     assert "cost left" in capsys.readouterr().out
-    fixed = profiled(*given, "detector.model.input_size=[128,160]", "profile.input_size=null")
+    fixed = profiled(*given, "detector.model.fixed_size=[128,160]", "profile.input_size=null")
     assert fixed["input_size"] == [128, 160]
     with pytest.raises(ConfigError, match=r"an ONNX detector runs on the CPU .* found cpu and bf16"):
         profiled(*given, "profile.precision=bf16")
-    with pytest.raises(ConfigError, match=r"expected an ONNX file, found none; give detector.model.path=FILE"):
+    with pytest.raises(ConfigError, match=r"expected an ONNX file, found none; give weights=FILE"):
         profiled(given[0])
 
 
@@ -92,11 +92,11 @@ def test_optimized_detectors_are_timed_at_the_same_cost() -> None:
         profiled("detector=scrfd_tiny", "profile.optimize=compiled", "profile.warmup=0")
 
 
-def test_several_views_have_a_cost_and_no_latency() -> None:
-    views = ["detector=scrfd_tiny", "protocol=wider_multi_scale", "profile.input_size=null"]
-    with pytest.raises(ConfigError, match="`wider_multi_scale` looks at an image in several views"):
-        profiled(*views)
-    row = profiled(*views, "profile.latency=false")
+def test_several_looks_have_a_cost_and_no_latency() -> None:
+    looks = ["detector=scrfd_tiny", "protocol=wider_multi_scale", "profile.input_size=null"]
+    with pytest.raises(ConfigError, match="`wider_multi_scale` looks at an image several times"):
+        profiled(*looks)
+    row = profiled(*looks, "profile.latency=false")
     one = measure_complexity(suite.create_detector("scrfd_tiny"), (480, 640)).macs
     assert row["macs"] == 28 * one  # 2 (1 + 4 + 9)
 

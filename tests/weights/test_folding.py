@@ -9,7 +9,6 @@ from torch import Tensor, nn
 import bench as suite
 from bench.errors import WeightsError
 from bench.weights.folding import fold_norms, foldable
-from bench.weights.onnx_export import named
 
 Moved = Callable[[nn.Module], nn.Module]
 
@@ -54,7 +53,7 @@ def test_detectors_compute_the_same_without_norms(name: str, before: int, moved:
     assert all(torch.equal(value, detector.state_dict()[key]) for key, value in state.items())
     images = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
-        expected, found = named(detector, detector(images)), named(folded, folded(images))
+        expected, found = detector.graph_outputs(detector(images)), folded.graph_outputs(folded(images))
     for key, values in expected.items():
         torch.testing.assert_close(found[key], values, atol=1e-5, rtol=1e-4)
 

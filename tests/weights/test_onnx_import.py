@@ -20,7 +20,7 @@ from bench.detectors.base import Detector
 from bench.errors import WeightsError
 from bench.weights.module_graph import module_operators
 from bench.weights.norms import calibrate
-from bench.weights.onnx_export import ExportedDetector, export_onnx, named
+from bench.weights.onnx_export import ExportedDetector
 from bench.weights.onnx_import import import_onnx
 
 onnx = pytest.importorskip("onnx")
@@ -59,7 +59,7 @@ def test_raw_outputs_equal_onnxruntime(published: tuple[Detector, Path], kind: s
     for image in images:
         batch, _ = detector.prepare([image], (640, 640))
         with torch.no_grad():
-            own = named(detector, detector(batch))
+            own = detector.graph_outputs(detector(batch))
         theirs = session.run(None, {"images": batch.numpy()})
         assert len(own) == len(theirs) == 9
         for (name, values), other in zip(own.items(), theirs, strict=True):
@@ -75,35 +75,11 @@ def test_faces_are_found(published: tuple[Detector, Path], shared: Path, tmp_pat
     loaded = suite.create_detector(name, weights=tmp_path / "w.safetensors")
     external = suite.create_detector(f"external/{name}_onnx", weights=path)
     image = real_image(min((shared / "reference" / "images").iterdir()))
-    one, two = loaded.predict([image], (640, 640))[0], external.predict([image], (640, 640))[0]
+    with torch.no_grad():
+        one, two = (found.postprocess(found.raw([image], (640, 640)))[0] for found in (loaded, external))
     assert float(one["scores"][0]) > 0.6
     for key in one:
         torch.testing.assert_close(one[key], two[key], atol=1e-2, rtol=0)  # pixels; strides multiply differences
-
-
-@pytest.fixture
-def exported(move_norms: Callable[..., None]) -> Exported:
-    """A detector with random weights and moved statistics, and its ONNX file at `path`."""
-
-    def export(name: str, path: Path, normalisation: bool = False) -> Detector:
-        torch.manual_seed(0)
-        detector = suite.create_detector(name)
-        move_norms(detector)
-        export_onnx(detector, path, simplified=False)
-        if not normalisation:
-            model = onnx.load(str(path))
-            bypass(model.graph.node, next(node for node in model.graph.node if node.op_type == "Sub"))
-            onnx.save(model, str(path))
-        return detector
-
-    return export
-
-
-def bypass(nodes: Any, node: Any) -> None:
-    """Take out a node; who read its result reads its input."""
-    for other in nodes:
-        other.input[:] = [node.input[0] if name == node.output[0] else name for name in other.input]
-    nodes.remove(node)
 
 
 def test_our_own_export_comes_back(tmp_path: Path, exported: Exported) -> None:
@@ -115,7 +91,7 @@ def test_our_own_export_comes_back(tmp_path: Path, exported: Exported) -> None:
     images = torch.rand(1, 3, 64, 96) * 255
     with torch.no_grad():
         expected = ExportedDetector(detector, fold=False)(images)
-        found = named(again, again(images - again.mean))
+        found = again.graph_outputs(again(images - again.mean))
     for own, other in zip(expected, found.values(), strict=True):
         torch.testing.assert_close(own, other, atol=1e-4, rtol=1e-4)
 
@@ -170,7 +146,9 @@ def test_same_shapes_wired_otherwise_are_refused(shared: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("change", ["missing relu", "stride", "norm apart"])
-def test_other_arithmetic_between_the_same_weights_is_refused(change: str, tmp_path: Path, exported: Exported) -> None:
+def test_other_arithmetic_between_the_same_weights_is_refused(
+    change: str, tmp_path: Path, exported: Exported, bypass: Callable[[Any, Any], None]
+) -> None:
     path = tmp_path / "w.onnx"
     exported("scrfd_0.5g_kps", path)
     model = onnx.load(str(path))
@@ -195,6 +173,30 @@ def test_other_arithmetic_between_the_same_weights_is_refused(change: str, tmp_p
     onnx.save(model, str(path))
     with pytest.raises(WeightsError, match=expected):
         import_onnx(suite.create_detector("scrfd_0.5g_kps"), path, "scrfd_0.5g_kps")
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_factors_of_sizes_are_no_weights(tmp_path: Path) -> None:
+    """A map enlarged by a constant factor, which the exporter stores among the weights."""
+
+    class Enlarged(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.second(nn.functional.interpolate(self.first(x), scale_factor=2.0))
+
+    net, path = Enlarged().eval(), tmp_path / "w.onnx"
+    torch.onnx.export(net, (torch.zeros(1, 3, 4, 4),), str(path), opset_version=11, dynamo=False)
+    factors = [onnx.numpy_helper.to_array(t) for node in onnx.load(str(path)).graph.node for t in constants(node)]
+    assert [2.0, 2.0] in [values.tolist()[-2:] for values in factors if values.ndim]
+    state = import_onnx(Enlarged(), path, "net")
+    assert all(torch.equal(value, net.state_dict()[key]) for key, value in state.items())
+
+
+def constants(node: Any) -> list[Any]:
+    return [attribute.t for attribute in node.attribute if node.op_type == "Constant"]
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
@@ -226,12 +228,12 @@ def test_folded_norms_are_exact_and_train_after_calibration(published: tuple[Det
     trained = suite.create_detector({48: "scrfd_2.5g_kps"}.get(detector.backbone.out_channels[1], "scrfd_0.5g_kps"))
     trained.load_state_dict(detector.state_dict())
     with torch.no_grad():
-        before = named(detector, detector(batch))
-        uncalibrated = named(trained, trained.train()(batch))
+        before = detector.graph_outputs(detector(batch))
+        uncalibrated = trained.graph_outputs(trained.train()(batch))
         trained.load_state_dict(detector.state_dict())
         calibrate(trained.eval(), [batch])
-        kept = named(trained, trained(batch))
-        in_training = named(trained, trained.train()(batch))
+        kept = trained.graph_outputs(trained(batch))
+        in_training = trained.graph_outputs(trained.train()(batch))
     for name, values in before.items():
         torch.testing.assert_close(kept[name], values, atol=2e-4, rtol=1e-3)
         far, near = (float((other[name] - values).abs().max()) for other in (uncalibrated, in_training))

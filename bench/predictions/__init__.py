@@ -1,0 +1,1 @@
+"""Prediction files: WIDER FACE text and COCO JSON, read and written."""

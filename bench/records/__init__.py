@@ -1,0 +1,1 @@
+"""The record of a measured cell: what all that publish stand on."""

@@ -1,0 +1,1 @@
+"""One training and its evaluations: identity, workspace, building, training, evaluating, provenance, loggers."""
