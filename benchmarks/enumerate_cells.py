@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch  # noqa: F401  (not part of what is timed)
+import pytorch_lightning  # noqa: F401  (that and torch are not part of what is timed)
 from omegaconf import OmegaConf
 
 from bench.config import compose, compose_by_hydra, plain

@@ -165,7 +165,9 @@ def with_validation(config: dict[str, Any]) -> dict[str, Any]:
     """
     effective_batch(config)  # refuses a detector that is not trained
     validation = config["validation"]
-    if validation["inference"] is None:
+    if validation["inference"] is None and not config["detector"].get("inference"):
+        validation = {**validation, "inference": {}}  # as with most detectors: nothing to look up
+    elif validation["inference"] is None:
         pristine = compose("model", [f"detector={config['detector']['name']}"]).detector.get("inference")
         validation = {**validation, "inference": plain(pristine) if pristine else {}}
     return {**config, "validation": validation}
