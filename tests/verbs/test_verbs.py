@@ -9,12 +9,18 @@ from subprocess import CompletedProcess
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
+from safetensors.torch import save_file
 
+from bench import create_detector
 from bench.__main__ import VERBS, for_every_cell, options_last
+from bench.config import compose
 from bench.detectors.weights import file_sha256
 from bench.records.record import read_records
+from bench.run.cells import Cell, make_cell
 from bench.run.statistics import read_statistics
+from bench.run.train import run_cells
 
 Bench = Callable[..., CompletedProcess[str]]
 TINY = ["data=synth_faces", "debug=fast", "data.val_images=8"]
@@ -104,26 +110,24 @@ def test_an_added_key_that_nobody_reads_is_refused(bench: Bench, drawn: Path) ->
     assert "nothing reads `weight`" in done.stderr
 
 
-def test_a_training_begins_from_weights(bench: Bench, drawn: Path, tmp_path: Path) -> None:
-    """Recorded, in the identity by content; a training from the same file under another name is the same one."""
-    import torch
-    from safetensors.torch import save_file
-
-    from bench import create_detector
-
+def test_a_training_begins_from_weights(drawn: Path, tmp_path: Path) -> None:
+    """Recorded, in the identity by content: the same file under another name makes the same training."""
     torch.manual_seed(1)
     state = dict(create_detector("scrfd_tiny").state_dict())
     save_file(state, tmp_path / "begin.safetensors")
     (tmp_path / "same.safetensors").write_bytes((tmp_path / "begin.safetensors").read_bytes())
-    words = ["train", *TINY, f"data.root={drawn}", "detector=scrfd_tiny", "pictures=0", "detector.recipe.lr=0.0"]
-    assert bench(*words, "weights=begin.safetensors").returncode == 0
-    assert "is done already" in bench(*words, "weights=same.safetensors").stderr
-    assert bench(*words).returncode == 0
-    records = read_records(tmp_path / "runs" / "results")
-    assert len({record.train_id for record in records}) == 2
-    (begun,) = (record for record in records if "weights" in record.training)
-    assert set(begun.changes) == {"recipe.lr", "weights"}
-    (best,) = (tmp_path / "runs" / "trainings" / begun.train_id).rglob("best.ckpt")
+    words = [*TINY, f"data.root={drawn}", "detector=scrfd_tiny", "detector.recipe.lr=0.0"]
+    words += [f"paths.runs={tmp_path}", f"paths.results={tmp_path / 'results'}"]
+
+    def cell(*more: str) -> Cell:
+        return make_cell(compose("_cell", [*words, *more]), [*words, *more])
+
+    begins, same = (cell(f"weights={tmp_path / name}.safetensors") for name in ("begin", "same"))
+    assert (begins.cell_id, set(begins.changes)) == (same.cell_id, {"recipe.lr", "weights"})
+    assert begins.train_id != cell().train_id
+    (record,) = run_cells([begins])
+    assert record.training["weights"] == file_sha256(tmp_path / "begin.safetensors")
+    (best,) = (tmp_path / "trainings" / begins.train_id).rglob("best.ckpt")
     kept = torch.load(best, weights_only=True)["state_dict"]
     assert all(torch.equal(kept[name], value) for name, value in state.items() if name.endswith("weight"))
 
