@@ -113,17 +113,9 @@ def make_cell(
     view = told_with_validation(config, resolved)
     training, evaluation = training_tree(resolved, view, reader), evaluation_tree(resolved, view, reader)
     reference = reference_settings(words, told_by_axes, reader)
-    return Cell(
-        config=resolved,
-        told_config=None if view is resolved else view,
-        training=training,
-        evaluation=evaluation,
-        ablations=labels_of(resolved, words, ablations),
-        seed=int(resolved["seed"]),
-        detector_axis=detector_axis,
-        changes={} if reference is None else difference(settings(training, evaluation), reference),
-        protocol_changes=protocol_changes(view["protocol"]),
-    )
+    changes = {} if reference is None else difference(settings(training, evaluation), reference)
+    cell = named_cell(resolved, view, training, evaluation, changes, words, ablations)
+    return replace(cell, detector_axis=detector_axis)
 
 
 def weights_cell(
@@ -146,15 +138,28 @@ def weights_cell(
         other = {"model": named["detector"]["model"], "inference": named["detector"].get("inference") or {}}
         other |= {"postprocess": named["postprocess"], "precision": named["trainer"]["precision"]}
         changes = difference(own, canonical(other))
+    return named_cell(resolved, view, training, evaluation, changes, words, ablations)
+
+
+def named_cell(
+    resolved: dict[str, Any],
+    view: Mapping[str, Any],
+    training: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    words: Sequence[str],
+    ablations: Mapping[str, str] | None,
+) -> Cell:
+    """A cell with its labels and with what its protocol changes; `view` is `resolved` as it may be kept in a file."""
     return Cell(
         config=resolved,
-        told_config=None if view is resolved else view,
         training=training,
         evaluation=evaluation,
         ablations=labels_of(resolved, words, ablations),
         seed=int(resolved["seed"]),
         changes=changes,
         protocol_changes=protocol_changes(view["protocol"]),
+        told_config=None if view is resolved else view,
     )
 
 
