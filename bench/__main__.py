@@ -1,12 +1,17 @@
 """The `bench` command: `bench VERB [hydra overrides]`, the same as `python -m bench`."""
 
+import errno
 import importlib
 import logging
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from typing import Any
+
+from bench.errors import is_user_facing
+from bench.signals import Interrupted, end_on_signals
 
 # What each verb does, and the key that a first word without "=" stands for.
 VERBS: dict[str, tuple[str, str | None]] = {
@@ -23,6 +28,9 @@ VERBS: dict[str, tuple[str, str | None]] = {
 
 # Keys of the verbs `grid` and `status` themselves; any other override is meant for the cells.
 GRID_KEYS = ("grid", "only", "launcher", "overwrite", "on_error", "format", "cell_overrides", "hydra")
+
+# What no code can help: full, read-only or forbidden places.
+OF_THE_SYSTEM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 
 
 def usage() -> str:
@@ -72,6 +80,15 @@ def options_last(words: list[str]) -> list[str]:
 
 def launch(verb: str, overrides: list[str]) -> None:
     """Compose the verb's configuration with Hydra and run it; the exit status tells whether it succeeded."""
+    end_on_signals()
+    try:
+        run_verb(verb, overrides)
+    except Interrupted as ending:
+        sys.stderr.write(f"{ending}; {ending.advice}\n")
+        sys.exit(ending.exit_status)
+
+
+def run_verb(verb: str, overrides: list[str]) -> None:
     import hydra
 
     from bench.config import CONFIG_DIR
@@ -82,14 +99,36 @@ def launch(verb: str, overrides: list[str]) -> None:
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     sys.argv = ["bench " + verb, *overrides]
     run: Callable[[Any], int | None] = importlib.import_module(f"bench.verbs.{verb}").run
+    jobs = Jobs()
 
     def task(config: Any) -> None:
         quieten_libraries()
-        status = guarded(run, config)
-        if status:
-            sys.exit(status)
+        jobs.take(guarded(run, config))
 
     hydra.main(version_base="1.3", config_path=str(CONFIG_DIR), config_name=verb)(task)()
+    sys.exit(jobs.tell())
+
+
+class Jobs:
+    """The job of a command, or those of Hydra's multirun: one that fails does not keep the others from running."""
+
+    def __init__(self) -> None:
+        self.statuses: list[int] = []
+        self.failed: list[str] = []
+
+    def take(self, status: int) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        self.statuses.append(status)
+        if status:
+            self.failed.append(f"#{len(self.statuses) - 1} {' '.join(HydraConfig.get().overrides.task)}")
+
+    def tell(self) -> int:
+        """The exit status of the command; of several jobs those that failed are named."""
+        if len(self.statuses) > 1 and self.failed:
+            lines = "".join(f"  {job}\n" for job in self.failed)
+            sys.stderr.write(f"{len(self.failed)} of {len(self.statuses)} jobs failed:\n{lines}")
+        return max(self.statuses, default=0)
 
 
 def quieten_libraries() -> None:
@@ -102,16 +141,14 @@ def guarded(run: Callable[[Any], int | None], config: Any) -> int:
     """The exit status of a verb; an error that a person can mend is told in its own words, without a traceback."""
     try:
         return run(config) or 0
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to go on\n")
-        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if not getattr(type(error), "user_facing", False):
-            raise
-        sys.stderr.write(f"error: {error}\n")
+        if is_user_facing(error) or getattr(error, "errno", None) in OF_THE_SYSTEM:
+            sys.stderr.write(f"error: {error}\n")
+        else:
+            traceback.print_exc()
         return 1
 
 

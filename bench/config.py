@@ -20,7 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.composition.shared import Bases
 from bench.composition.sources import SearchPath, initialized, search_path
-from bench.errors import ConfigError
+from bench.errors import ConfigError, is_user_facing
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def instantiate(node: Any, **kwargs: Any) -> Any:
         return functools.partial(build, **kwargs) if node.get("_partial_") else build(**kwargs)
     except (HydraException, OmegaConfBaseException, TypeError) as error:
         cause = error.__cause__
-        if cause is not None and getattr(type(cause), "user_facing", False):
+        if cause is not None and is_user_facing(cause):
             raise cause from error
         raise ConfigError(f"cannot build `{node.get('_target_')}`: {error}") from error
 

@@ -2,13 +2,18 @@
 
 
 class BenchError(Exception):
-    """A failure with a cause outside the code; the command line prints it without a traceback.
-
-    The command line recognises any exception whose class carries `user_facing = True`, so that `data_modules`,
-    which does not import `bench`, can raise its own.
-    """
+    """A failure with a cause outside the code; the command line prints it without a traceback."""
 
     user_facing = True
+
+
+def is_user_facing(error: BaseException) -> bool:
+    """Whether the error is told in its own words, without a traceback.
+
+    Asked is the class for `user_facing = True`, not for `BenchError`: `data_modules`, which does not import `bench`,
+    raises its own.
+    """
+    return getattr(type(error), "user_facing", False) is True
 
 
 class ConfigError(BenchError):

@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from plain_pipeline import plain_stages
 
-from data_modules.collate import to_tensor
-from data_modules.dataset import TrainImages
-from data_modules.device import DeviceTrainLoader
-from data_modules.sampling import EpochSampler
-from data_modules.transforms import ResizeLongSide, Sample, SquareCropAugmentation
-from data_modules.transforms.flip import mirrored
-from data_modules.transforms.photometric import distort
-from data_modules.transforms.pixels import resized
-from data_modules.transforms.sample import as_planes
-from data_modules.wider_face import WiderFace
+from data_modules import WiderFace
+from data_modules.loading.collate import to_tensor
+from data_modules.loading.dataset import TrainImages, target_of
+from data_modules.loading.device import DeviceTrainLoader
+from data_modules.loading.sampling import EpochSampler
+from data_modules.loading.transforms import ResizeLongSide, Sample, SquareCropAugmentation
+from data_modules.loading.transforms.flip import mirrored
+from data_modules.loading.transforms.photometric import distort
+from data_modules.loading.transforms.pixels import resized
+from data_modules.loading.transforms.sample import as_planes
 
 Stages = list[tuple[str, Callable[[Any], Any]]]
 logger = logging.getLogger("data_loading")
@@ -102,7 +102,7 @@ def our_stages(data: TrainImages, epoch: int, index: int) -> Stages:
         ("planes", lambda image: as_planes(image).transpose(1, 2, 0)),
         ("flip", lambda image: mirrored(image) if found["draws"].mirrored else image),
         ("distort", lambda image: distort(image, found["draws"].distortion)),
-        ("tensors", lambda image: (to_tensor(image), data._target(index, found["sample"]))),
+        ("tensors", lambda image: (to_tensor(image), target_of(data.images[index], found["sample"]))),
     ]
 
 
@@ -142,7 +142,7 @@ def measure_device(data: TrainImages, arguments: argparse.Namespace) -> dict[str
     """Seconds an image, as `measure`, of two epochs of the loader that keeps images on the device."""
     on_processor = torch.device(arguments.device).type == "cpu"
     clock = time.process_time if on_processor else time.perf_counter
-    sampler = EpochSampler(len(data), data.seed)
+    sampler = EpochSampler(len(data), data.seed, batch_size=arguments.batch_size)
     loader = DeviceTrainLoader(data, sampler, arguments.batch_size, arguments.device, 64 * 2**30, arguments.threads)
     times = {}
     for epoch in (1, 2, 3):

@@ -31,11 +31,11 @@ from bench.cost.allocator import keep_freed_memory
 from bench.cost.devices import device_name
 from bench.errors import BenchError, ConfigError
 from bench.run.provenance import command, git_state, package_versions
-from data_modules.collate import to_tensor
 from data_modules.errors import DataError
-from data_modules.image_folder import find_images
-from data_modules.images import read_image
-from data_modules.transforms import ResizeLongSide
+from data_modules.loading.collate import to_tensor
+from data_modules.loading.image_folder import find_images
+from data_modules.loading.images import read_image
+from data_modules.loading.transforms import ResizeLongSide
 
 TITLE = "Published detectors in PyTorch and under onnxruntime"
 logger = logging.getLogger("inference")

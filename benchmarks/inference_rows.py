@@ -15,11 +15,11 @@ from torch import Tensor
 import bench
 from bench.detectors.base import Detector
 from bench.detectors.candidates import Prediction
-from bench.detectors.external_onnx import CANVAS
+from bench.detectors.external.onnx_detector import CANVAS
 from bench.detectors.optimize import compile_forward, optimized
 from bench.errors import BenchError, ConfigError, WeightsError
-from bench.weights.onnx_export import export_onnx
-from bench.weights.onnx_import import import_onnx
+from bench.weights.onnx.export import export_onnx
+from bench.weights.onnx.importer import import_onnx
 
 SIZE = (640, 640)
 TOLERANCE = 1e-3  # of raw outputs, relative above 1, as the largest difference from eager

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from data_modules.dataset import TrainImages
-from data_modules.transforms.sample import Sample
-from data_modules.transforms.square_crop import SquareCrop
+from data_modules.loading.dataset import TrainImages, target_of
+from data_modules.loading.transforms.sample import Sample
+from data_modules.loading.transforms.square_crop import SquareCrop
 
 Image = NDArray[np.float32]  # [H, W, 3] BGR
 
@@ -32,7 +32,7 @@ def plain_stages(data: TrainImages, epoch: int, index: int) -> list[tuple[str, C
         ("flip", lambda sample: flip(sample, rng)),
         ("distort", lambda sample: (distort(sample.image, transform.distortion, rng), sample)),
         ("normalise", lambda pair: (normalise(pair[0]), pair[1])),
-        ("tensors", lambda pair: (to_tensor(pair[0]), data._target(index, pair[1]))),
+        ("tensors", lambda pair: (to_tensor(pair[0]), target_of(data.images[index], pair[1]))),
     ]
 
 

@@ -10,19 +10,21 @@ from typing import Any
 from PIL import Image
 
 from data_modules.errors import DataError
-from data_modules.face_coco import read_coco, write_coco
-from data_modules.face_records import ImageRecord, read_retinaface, read_wider, write_retinaface, write_wider
+from data_modules.labels.face_coco import read_face_coco, write_face_coco
+from data_modules.labels.records import ImageRecord
+from data_modules.labels.retinaface_text import read_retinaface_text, write_retinaface_text
+from data_modules.labels.wider_text import read_wider_records, write_wider_text
 
 READERS: dict[str, Callable[[Path], list[ImageRecord]]] = {
-    "wider": read_wider,
-    "retinaface": read_retinaface,
-    "retinaface_sizes": partial(read_retinaface, sizes=True),
-    "coco": read_coco,
+    "wider": read_wider_records,
+    "retinaface": read_retinaface_text,
+    "retinaface_sizes": partial(read_retinaface_text, sizes=True),
+    "coco": read_face_coco,
 }
 WRITERS: dict[str, Callable[[Path, Sequence[ImageRecord]], None]] = {
-    "wider": write_wider,
-    "retinaface": write_retinaface,
-    "coco": write_coco,
+    "wider": write_wider_text,
+    "retinaface": write_retinaface_text,
+    "coco": write_face_coco,
 }
 log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def convert(
 
 def _format_of(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             start = file.read(64).lstrip()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"expected a label file at {path}, found none that reads as text ({error})") from error

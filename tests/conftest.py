@@ -2,11 +2,15 @@
 
 import os
 import subprocess
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 import pytest
+
+from bench.grid.nursery import Nursery
 
 # Tests run in several processes: threads of their own would wait for each other more than they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,22 +41,64 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.getbasetemp().parent / "drawn"
 
 
+COMMANDS = ["bench.__main__", "bench.run.weights", "bench.run.submission", "bench.grid.worker", "bench.run.train"]
+COMMANDS += [f"bench.verbs.{verb}" for verb in ("data", "evaluate", "predict", "profile", "train", "weights", "grid")]
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Forks commands that need not import torch each anew."""
+    nursery = Nursery(COMMANDS, {})
+    yield nursery
+    nursery.close()
+
+
 @pytest.fixture
-def bench(tmp_path: Path, drawn: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs the real command in a folder of its own: `bench("grid", "mini")`."""
+def bench(tmp_path: Path, drawn: Path, nursery: Nursery) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs the real command as a process in a folder of its own: `bench("grid", "mini")`."""
 
     def call(*words: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *words],
-            cwd=tmp_path,
-            env=command_environment(**environment),
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        with TemporaryFile() as nothing, TemporaryFile() as output, TemporaryFile() as error:
+            more = {"folder": str(tmp_path), "environment": command_environment(**environment)}
+            process = nursery.start("bench.__main__:main", [nothing, output, error], words, **more)
+            try:
+                process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            said = [file.seek(0) or file.read().decode() for file in (output, error)]
+        return subprocess.CompletedProcess(list(words), process.returncode or 0, *said)
 
     return call
 
 
 def command_environment(**more: str) -> dict[str, str]:
     return {**os.environ, "WANDB_SILENT": "true", **more}
+
+
+@pytest.fixture
+def waits() -> Callable[[Callable[[], Any]], Counter[str]]:
+    """Counts the operations of a call that need a value from the device; a boolean index is one of them."""
+    from torch import Tensor  # seconds, and few tests ask for it
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    names = ("aten.nonzero", "aten._local_scalar_dense", "aten.masked_select", "aten.is_nonzero", "aten.equal")
+
+    class Waits(TorchDispatchMode):
+        def __init__(self) -> None:
+            super().__init__()
+            self.found: Counter[str] = Counter()
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            name = str(func.overloadpacket)
+            indices = [x for x in args[1] if x is not None] if name.startswith("aten.index") and len(args) > 1 else []
+            if name in names or any(isinstance(x, Tensor) and "bool" in str(x.dtype) for x in indices):
+                self.found[name] += 1
+            return func(*args, **(kwargs or {}))
+
+    def count(run: Callable[[], Any]) -> Counter[str]:
+        with Waits() as mode:
+            run()
+        return mode.found
+
+    return count

@@ -62,3 +62,12 @@ def test_configurations_are_shipped_with_the_package() -> None:
 
 def test_makefile_and_ci_share_one_command() -> None:
     assert re.search(r"^make test$", (PROJECT / ".ci" / "run").read_text(), re.MULTILINE)
+
+
+def test_files_beside_the_code_are_shipped_with_it() -> None:
+    described = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    shipped = {path for pattern in described["package-data"]["bench"] for path in (PROJECT / "bench").glob(pattern)}
+    files = {path for path in (PROJECT / "bench").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    assert {path for path in files if path.suffix != ".py"} == shipped
+    folders = {path.parent for path in files if path.suffix == ".py"}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []

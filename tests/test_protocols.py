@@ -153,7 +153,7 @@ def test_every_protocol_has_evaluators(name: str, tmp_path: Path) -> None:
     for evaluator in evaluators.values():
         assert isinstance(evaluator, Evaluator)
         assert len(evaluator.image_ids) == 1
-        assert len(evaluator.truth_hash()) == 16
+        assert len(evaluator.ground_truth.content_hash()) == 16
         assert evaluator.per_image()["image_ids"] == []
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bench.records.identity import digest
 from bench.records.record import read_records
-from bench.report.reported import read_reported
+from bench.records.reported import read_reported
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "results"

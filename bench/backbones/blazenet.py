@@ -13,22 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.errors import ConfigError
+from bench.layers.convolution import conv_norm
+from bench.layers.norm import Norm
 
 
-def convolution(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, groups: int = 1, norm: bool = True
-) -> nn.Sequential:
-    """Convolution and batch norm, or convolution with bias; no activation. Output side = ceil(input side / stride)."""
-    conv = nn.Conv2d(
-        in_channels, out_channels, kernel_size, stride, padding=kernel_size // 2, groups=groups, bias=not norm
-    )
-    return nn.Sequential(conv, nn.BatchNorm2d(out_channels)) if norm else nn.Sequential(conv)
-
-
-def separable(in_channels: int, out_channels: int, kernel_size: int, stride: int, norm: bool) -> nn.Sequential:
+def separable(inputs: int, outputs: int, kernel: int, stride: int, norm: Norm | None) -> nn.Sequential:
     """Depthwise, then pointwise, nothing but norms between them (figure 1)."""
-    depthwise = convolution(in_channels, in_channels, kernel_size, stride, groups=in_channels, norm=norm)
-    return nn.Sequential(depthwise, convolution(in_channels, out_channels, 1, norm=norm))
+    depthwise = conv_norm(inputs, inputs, kernel, norm, stride=stride, depthwise=True)
+    return nn.Sequential(depthwise, conv_norm(inputs, outputs, 1, norm))
 
 
 class BlazeBlock(nn.Module):
@@ -47,13 +39,14 @@ class BlazeBlock(nn.Module):
         norm: bool = True,
     ) -> None:
         super().__init__()
+        kind: Norm | None = "batch" if norm else None
         if squeeze is None:
-            self.main = separable(in_channels, out_channels, kernel_size, stride, norm)
+            self.main = separable(in_channels, out_channels, kernel_size, stride, kind)
         else:
             self.main = nn.Sequential(
-                separable(in_channels, squeeze, kernel_size, stride, norm),
+                separable(in_channels, squeeze, kernel_size, stride, kind),
                 nn.ReLU(inplace=True),
-                separable(squeeze, out_channels, kernel_size, 1, norm),
+                separable(squeeze, out_channels, kernel_size, 1, kind),
             )
         # ceil_mode: a strided convolution with this padding rounds odd sides up
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if stride == 2 else nn.Identity()
@@ -87,7 +80,8 @@ class BlazeNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(stem_channels, [*singles, *doubles], kernel_size)
-        self.stem = nn.Sequential(convolution(3, stem_channels, kernel_size, 2, norm=norm), nn.ReLU(inplace=True))
+        first = conv_norm(3, stem_channels, kernel_size, "batch" if norm else None, stride=2)
+        self.stem = nn.Sequential(first, nn.ReLU(inplace=True))
         stages: list[list[nn.Module]] = [[]]  # [0]: stride 2, [1]: stride 4, ...
         widths = [stem_channels]  # of each stage's last block
         plan = chain(((*block, None) for block in singles), ((*block, squeeze) for block in doubles))

@@ -9,19 +9,10 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bench.backbones.stages import FourStages, build_stages, kaiming
-
-
-def separable(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Depthwise 3x3 and pointwise 1x1, each with batch norm and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False),
-        nn.BatchNorm2d(inputs),
-        nn.ReLU(),
-        nn.Conv2d(inputs, outputs, 1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+from bench.backbones.stages import FourStages, build_stages
+from bench.layers.convolution import conv_norm
+from bench.layers.initialisation import kaiming
+from bench.layers.separable import separable
 
 
 class MobileNetV1(FourStages):
@@ -35,12 +26,7 @@ class MobileNetV1(FourStages):
     def __init__(self, depths: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
         first, second, *stage_widths = widths
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, first, 3, 2, padding=1, bias=False),
-            nn.BatchNorm2d(first),
-            nn.ReLU(),
-            separable(first, second),
-        )
+        self.stem = nn.Sequential(*conv_norm(3, first, 3, stride=2), nn.ReLU(), separable(first, second))
         self.c2, self.c3, self.c4, self.c5 = build_stages(separable, second, depths, stage_widths, (2, 2, 2, 2))
         self.out_channels = tuple(stage_widths)
         kaiming(self)

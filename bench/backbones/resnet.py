@@ -16,7 +16,7 @@ from torch import nn
 from bench.backbones.deformable import DeformableConv
 from bench.backbones.stages import FourStages
 from bench.errors import ConfigError, WeightsError
-from bench.norm import Norm
+from bench.layers.norm import Norm
 
 
 class ResNet(FourStages):

@@ -11,13 +11,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from bench.backbones.stages import FourStages, build_stages, kaiming
-
-
-def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> list[nn.Module]:
-    """A padded convolution without bias, and its batch norm."""
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
-    return [convolution, nn.BatchNorm2d(outputs)]
+from bench.backbones.stages import FourStages, build_stages
+from bench.layers.convolution import conv_norm
+from bench.layers.initialisation import kaiming
 
 
 def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -25,7 +21,7 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
     if stride == 1 and inputs == outputs:
         return nn.Identity()
     pool = nn.AvgPool2d(stride, stride, ceil_mode=True, count_include_pad=False) if stride > 1 else nn.Identity()
-    return nn.Sequential(pool, *conv_bn(inputs, outputs, 1))
+    return nn.Sequential(pool, *conv_norm(inputs, outputs, 1))
 
 
 class BasicBlock(nn.Module):
@@ -35,7 +31,7 @@ class BasicBlock(nn.Module):
 
     def __init__(self, inputs: int, width: int, stride: int = 1) -> None:
         super().__init__()
-        self.body = nn.Sequential(*conv_bn(inputs, width, 3, stride), nn.ReLU(), *conv_bn(width, width, 3))
+        self.body = nn.Sequential(*conv_norm(inputs, width, 3, stride=stride), nn.ReLU(), *conv_norm(width, width, 3))
         self.shortcut = shortcut(inputs, width, stride)
         self.activation = nn.ReLU()
 
@@ -52,11 +48,11 @@ class Bottleneck(nn.Module):
         super().__init__()
         outputs = width * self.expansion
         self.body = nn.Sequential(
-            *conv_bn(inputs, width, 1),
+            *conv_norm(inputs, width, 1),
             nn.ReLU(),
-            *conv_bn(width, width, 3, stride),
+            *conv_norm(width, width, 3, stride=stride),
             nn.ReLU(),
-            *conv_bn(width, outputs, 1),
+            *conv_norm(width, outputs, 1),
         )
         self.shortcut = shortcut(inputs, outputs, stride)
         self.activation = nn.ReLU()
@@ -89,11 +85,11 @@ class ResNetV1e(FourStages):
         kind = BLOCKS[block]
         stem = stem_width or widths[0]
         self.stem = nn.Sequential(
-            *conv_bn(3, stem // 2, 3, stride=2),
+            *conv_norm(3, stem // 2, 3, stride=2),
             nn.ReLU(),
-            *conv_bn(stem // 2, stem // 2, 3),
+            *conv_norm(stem // 2, stem // 2, 3),
             nn.ReLU(),
-            *conv_bn(stem // 2, stem, 3),
+            *conv_norm(stem // 2, stem, 3),
             nn.ReLU(),
             nn.MaxPool2d(2, 2),
         )

@@ -46,10 +46,3 @@ def build_stages(
         blocks += [block(inputs, width, 1) for _ in range(depth - 1)]
         stages.append(nn.Sequential(*blocks))
     return stages
-
-
-def kaiming(backbone: nn.Module) -> None:
-    """Draw the weights of every convolution (arXiv 1502.01852, for ReLU, from the fan out)."""
-    for module in backbone.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -1,15 +1,24 @@
 """Pure tensor functions on boxes: IoU, coders, anchors, assignment, suppression. xyxy pixels throughout."""
 
 from bench.boxes.anchors import AnchorGenerator, Anchors, blazeface_anchor_sizes
-from bench.boxes.assignment import IGNORED, NEGATIVE, Assignment
-from bench.boxes.atss import ATSSAssigner
-from bench.boxes.blending import Blending
+from bench.boxes.assigners.assignment import (
+    IGNORED,
+    NEGATIVE,
+    Assigner,
+    Assignment,
+    BatchBoxes,
+    assign_batch,
+    assign_image_by_image,
+)
+from bench.boxes.assigners.atss import ATSSAssigner
+from bench.boxes.assigners.max_iou import MaxIoUAssigner
 from bench.boxes.coders import DeltaCoder, DistanceCoder
 from bench.boxes.geometry import box_area, clip_boxes
 from bench.boxes.iou import elementwise_diou, elementwise_iou, pairwise_iou
-from bench.boxes.max_iou import MaxIoUAssigner
-from bench.boxes.soft_nms import SoftNms
-from bench.boxes.suppression import Detections, Nms, Suppression
+from bench.boxes.suppression.blending import Blending
+from bench.boxes.suppression.detections import Detections, Suppression
+from bench.boxes.suppression.nms import Nms
+from bench.boxes.suppression.soft_nms import SoftNms
 
 __all__ = [
     "IGNORED",
@@ -17,7 +26,9 @@ __all__ = [
     "ATSSAssigner",
     "AnchorGenerator",
     "Anchors",
+    "Assigner",
     "Assignment",
+    "BatchBoxes",
     "Blending",
     "DeltaCoder",
     "Detections",
@@ -26,6 +37,8 @@ __all__ = [
     "Nms",
     "SoftNms",
     "Suppression",
+    "assign_batch",
+    "assign_image_by_image",
     "blazeface_anchor_sizes",
     "box_area",
     "clip_boxes",

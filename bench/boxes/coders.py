@@ -7,6 +7,7 @@ comes back as float32: pixels need it.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -16,6 +17,15 @@ from bench.boxes.geometry import full_precision
 from bench.errors import ConfigError
 
 _SMALLEST_SIDE = 1e-6  # pixels: keeps the logarithm of a box without width finite
+
+
+class BoxCoder(Protocol):
+    """Boxes [..., N, 4] and keypoints [..., N, K, 2] in pixels <-> numbers [..., N, 4] and [..., N, 2K]."""
+
+    def encode(self, anchors: Anchors, boxes: Tensor) -> Tensor: ...
+    def decode(self, anchors: Anchors, deltas: Tensor) -> Tensor: ...
+    def encode_keypoints(self, anchors: Anchors, keypoints: Tensor) -> Tensor: ...
+    def decode_keypoints(self, anchors: Anchors, deltas: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ biases, batch norm (2 per element) and ReLU (1 per element), about 1.3 % at 2.5 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import prod
 from typing import Any, Protocol, cast
@@ -17,6 +17,7 @@ import torchvision  # noqa: F401  (registers torch.ops.torchvision)
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench.cost.distribution import CostDistribution
 from bench.cost.isolation import CostError, check_input_size, meta_copy, run_on_meta
 
 OTHER = "other"
@@ -40,7 +41,8 @@ class Complexity:
 
     `norm_elements` is the number of elements that pass through normalisation layers, which `macs` leaves out.
     Work or parameters outside every component appear under "other", which is absent when there are none. Where an image
-    is seen in several `looks`, the operations are the sum over them, and `input_size` is that of the largest.
+    is seen in several `looks`, the operations are the sum over them, and `input_size` is that of the largest. Of
+    a cascade, `macs` are the first component's, which every image costs, `macs_per_window` those of a window of each.
     """
 
     input_size: tuple[int, int]  # (H, W)
@@ -50,6 +52,8 @@ class Complexity:
     macs_by_component: dict[str, int]
     norm_elements: int
     looks: tuple[tuple[int, int], ...] = ()  # (H, W) each
+    macs_per_window: dict[str, int] = field(default_factory=dict)
+    distribution: CostDistribution | None = None  # over the images of an evaluation
 
     @property
     def flops(self) -> int:
@@ -65,6 +69,8 @@ class Complexity:
             "params_by_component": self.params_by_component,
             "macs_by_component": self.macs_by_component,
             "looks": self.looks,
+            "macs_per_window": self.macs_per_window,
+            "distribution": None if self.distribution is None else self.distribution.values(),
         }
 
     def macs_of(self, components: Sequence[str]) -> int | None:

@@ -11,12 +11,15 @@ from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from bench.cost.complexity import Complexity, measure_complexity
+from bench.cost.distribution import CostDistribution
 from bench.detectors.batches import by_size, picked
 from bench.detectors.candidates import Candidates, Images, Prediction
+from bench.detectors.epoch_losses import EpochLosses
 from bench.detectors.recipe import Recipe
-from bench.detectors.weights import load_state
 from bench.errors import ConfigError, ImageError, WeightsError
 from bench.weights.folding import fold_norms
+from bench.weights.load import load_state
+from bench.weights.onnx.importer import import_onnx
 
 Batch = Mapping[str, Any]
 Size = tuple[int, int]  # height, width
@@ -60,9 +63,10 @@ class Detector(pl.LightningModule):
         self.recipe = recipe
         self.postprocess: Callable[[Candidates], list[Prediction]] | None = None
         self.evaluation: Evaluation | None = None
+        self.epoch_losses = EpochLosses()
         self.memory_format = torch.contiguous_format
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
 
     @abstractmethod
     def components(self) -> dict[str, nn.Module]:
@@ -84,6 +88,10 @@ class Detector(pl.LightningModule):
         """Parameters and operations of one image of `size`; None where they run elsewhere and cannot be counted."""
         return measure_complexity(self, size)
 
+    def cost_distribution(self) -> CostDistribution | None:
+        """How the operations of the images seen so far are spread; None where every image of a size costs the same."""
+        return None
+
     def input_size(self, wanted: Size) -> Size:
         """The size at which an image of `wanted` size is looked at; a detector of one fixed size says which."""
         return wanted
@@ -98,6 +106,14 @@ class Detector(pl.LightningModule):
             WeightsError: a file that cannot be read, does not fit or holds a value that is not finite.
         """
         load_state(self, path, name)
+
+    def published(self, source: Path, name: str) -> dict[str, Tensor]:
+        """A published file as a state dict; `name` is the detector's, for messages.
+
+        Raises:
+            WeightsError: with the list of what does not fit.
+        """
+        return import_onnx(self, source, name)
 
     def folded(self) -> Self:
         """A copy for inference that computes the same: norms inside the convolutions, weights channels last.
@@ -124,8 +140,9 @@ class Detector(pl.LightningModule):
             ImageError: no image, or one of another shape or type.
         """
         check_images(images)
-        sizes = torch.tensor([image.shape[-2:] for image in images], dtype=torch.int64)  # [B, 2]
-        largest = [max(side, wanted) for side, wanted in zip(sizes.amax(0).tolist(), pad_to or (0, 0), strict=True)]
+        shapes = [images.shape[-2:]] if isinstance(images, Tensor) else [image.shape[-2:] for image in images]
+        sizes = torch.tensor(shapes, dtype=torch.int64).repeat(len(images) // len(shapes), 1)  # [B, 2]
+        largest = (max(*sides) for sides in zip(*shapes, pad_to or (0, 0), strict=True))
         height, width = (-(-side // self.divisor) * self.divisor for side in largest)
         if isinstance(images, Tensor) and tuple(images.shape[-2:]) == (height, width):
             batch = self.normalize(images)
@@ -142,7 +159,8 @@ class Detector(pl.LightningModule):
 
     def normalize(self, images: Tensor) -> Tensor:
         """uint8 [B, 3, H, W] -> the same in the type and on the device of the detector."""
-        return ((images.to(self.mean.device).float() - self.mean) / self.std).to(self.mean.dtype)
+        moved = images.to(self.mean.device, non_blocking=True)
+        return moved.float().sub_(self.mean).div_(self.std).to(self.mean.dtype)
 
     def raw(self, images: Images, pad_to: Size | None = None) -> Candidates:
         """Candidates before suppression, for images uint8 [3, H, W] each, padded to the largest of them."""
@@ -170,9 +188,16 @@ class Detector(pl.LightningModule):
         images, _ = self.prepare(batch["images"])
         losses = self.losses(self(images), batch["targets"])
         total = torch.stack(list(losses.values())).sum()
-        logged = {f"train/{name}": value.detach() for name, value in losses.items()} | {"train/loss": total.detach()}
-        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(images), sync_dist=True)
+        self.epoch_losses.add({**losses, "loss": total}, len(images))
         return total
+
+    def on_train_epoch_start(self) -> None:
+        self.epoch_losses = EpochLosses()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        if self.trainer.is_last_batch:
+            means = {f"train/{name}": value for name, value in self.epoch_losses.means().items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
 
     def on_validation_epoch_start(self) -> None:
         self.required_evaluation().reset()
@@ -181,8 +206,11 @@ class Detector(pl.LightningModule):
         self.required_evaluation().step(self, batch["images"], batch["targets"])
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Lightning's hook: in validation images follow look by look, and targets are wanted on the CPU."""
-        if self.trainer.training:
+        """Lightning's hook: in validation images follow look by look, and targets are wanted on the CPU.
+
+        On the CPU a batch is there already; looking at every tensor of it would cost milliseconds.
+        """
+        if self.trainer.training and device.type != "cpu":
             return super().transfer_batch_to_device(batch, device, dataloader_idx)
         return batch
 
@@ -209,6 +237,6 @@ def check_images(images: Images) -> None:
     """Floats in 0..1 or planes in another order would pass through the network and find nothing."""
     if len(images) == 0:
         raise ImageError("expected at least one image, found none")
-    for image in images:
+    for image in images[:1] if isinstance(images, Tensor) else images:
         if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] != 3:
             raise ImageError(f"expected RGB images uint8 [3, H, W], found {image.dtype} {list(image.shape)}")

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.boxes.anchors import AnchorGenerator, Anchors
+from bench.boxes.coders import BoxCoder
 from bench.detectors.base import Detector
 from bench.detectors.candidates import Candidates
 from bench.heads.outputs import HeadOutputs
-from bench.losses.criterion import BoxCoder, DenseCriterion, FlatOutputs
+from bench.losses.criterion import DenseCriterion, FlatOutputs
 
 
 class DenseDetector(Detector):
@@ -108,6 +109,10 @@ class DenseDetector(Detector):
     def losses(self, outputs: HeadOutputs, targets: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         flat, anchors = self.flatten(outputs)
         return self.criterion(flat, anchors, targets)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's hook: nothing to do, for `prepare` moves the images, and the criterion all targets as one."""
+        return batch
 
 
 def rows(values: Tensor, width: int) -> Tensor:

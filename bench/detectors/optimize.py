@@ -7,7 +7,7 @@ import sys
 import torch
 
 from bench.detectors.base import Detector
-from bench.detectors.external import ExternalDetector
+from bench.detectors.external.base import ExternalDetector
 from bench.errors import ConfigError
 
 OPTIMIZATIONS = ("none", "folded", "compiled")

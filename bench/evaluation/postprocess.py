@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.boxes.suppression import Detections, Suppression
+from bench.boxes.suppression.detections import Detections, Suppression
 from bench.detectors.candidates import Candidates, Prediction
 
 

@@ -8,18 +8,23 @@ from omegaconf import DictConfig, open_dict
 from bench.grid.display import GridDisplay
 from bench.grid.enumerate import chosen_axes, points, trainings
 from bench.run.cells import Cell
+from bench.run.outcome import Ending
 from bench.run.workspace import cell_status, find_record, to_run
+
+Key = tuple[str, int]  # cell id and seed
 
 
 def run_grid(
     cells: Sequence[Cell], launcher: Any, overwrite: str, on_error: Literal["continue", "stop"]
-) -> list[list[Cell]]:
-    """Run the cells that `overwrite` asks for; returns the trainings that did not succeed."""
+) -> dict[Key, Ending | None]:
+    """Run the cells that `overwrite` asks for; returns how they ended, None of those that `on_error` left alone."""
     groups = list(trainings(to_run(cells, overwrite)).values())
     if not groups:
-        return []
+        return {}
     with GridDisplay(len(groups), launcher.max_parallel) as display:
-        return list(launcher.run(groups, overwrite, on_error, display.notify))
+        ended = launcher.run(groups, overwrite, on_error, display.notify)
+    keys = [(cell.cell_id, cell.seed) for group in groups for cell in group]
+    return {key: ended.get(key) for key in keys}
 
 
 def grid_status(name: str, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -4,13 +4,13 @@ The paper does not give the kernel; 1x1 is what MediaPipe's released weights hav
 keypoints together, 4 + 2K channels an anchor; here these are two, with the same parameters and MACs.
 """
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from bench.errors import ConfigError
 from bench.heads.outputs import HeadOutputs
+from bench.layers.prior import prior_bias
 
 
 class BlazeHead(nn.Module):
@@ -55,7 +55,7 @@ class BlazeHead(nn.Module):
             if name.endswith("weight"):
                 nn.init.normal_(parameter, std=0.01)
             else:
-                nn.init.constant_(parameter, -math.log((1 - prior) / prior) if name.startswith("classifiers") else 0.0)
+                nn.init.constant_(parameter, prior_bias(prior) if name.startswith("classifiers") else 0.0)
 
     def forward(self, features: list[Tensor]) -> HeadOutputs:
         """features [B, C, H, W] -> (logits [B, A*classes, H, W], boxes [B, A*4, H, W], keypoints [B, A*2K, H, W])."""

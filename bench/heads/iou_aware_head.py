@@ -5,14 +5,15 @@ the branch, as TinaFace (arXiv 2011.13183) uses it. Consulted: vedadet, `IoUAwar
 levels, their norms too, batch norm included.
 """
 
-import math
 from collections.abc import Sequence
 
 from torch import Tensor, nn
 
 from bench.errors import ConfigError
 from bench.heads.outputs import HeadOutputs
-from bench.norm import Norm, conv_norm
+from bench.layers.convolution import conv_norm
+from bench.layers.norm import Norm
+from bench.layers.prior import prior_bias
 
 
 class IoUAwareHead(nn.Module):
@@ -50,7 +51,7 @@ class IoUAwareHead(nn.Module):
         self.bbox = nn.Conv2d(channels, anchors * 4, 3, padding=1)
         self.iou = nn.Conv2d(channels, anchors, 3, padding=1) if iou_branch else None
         nn.init.normal_(self.cls.weight, std=0.01)
-        nn.init.constant_(self.cls.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+        nn.init.constant_(self.cls.bias, prior_bias(prior))  # type: ignore[arg-type]
         for predictor in (self.bbox, self.iou):
             for parameter in () if predictor is None else predictor.parameters():
                 nn.init.zeros_(parameter)

@@ -5,14 +5,16 @@ arguments: group norm shared over strides (plain models), batch norm and separat
 depthwise-separable towers (0.5 and 1 GF). The learnable scale multiplies the box output alone, raw: no exp, no ReLU.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from bench.heads.outputs import HeadOutputs
-from bench.norm import Norm, norm_layer
+from bench.layers.convolution import conv_norm
+from bench.layers.norm import Norm
+from bench.layers.prior import prior_bias
+from bench.layers.separable import separable
 
 
 class Tower(nn.Module):
@@ -36,15 +38,9 @@ class Tower(nn.Module):
         for index in range(depth):
             inputs = in_channels if index == 0 else channels
             if depthwise:
-                layers += [
-                    nn.Conv2d(inputs, inputs, 3, padding=1, groups=inputs, bias=False),
-                    norm_layer(norm, inputs, groups),
-                    nn.ReLU(),
-                    nn.Conv2d(inputs, channels, 1, bias=False),
-                ]
+                layers += separable(inputs, channels, norm=norm, groups=groups)
             else:
-                layers.append(nn.Conv2d(inputs, channels, 3, padding=1, bias=False))
-            layers += [norm_layer(norm, channels, groups), nn.ReLU()]
+                layers += [*conv_norm(inputs, channels, 3, norm, groups), nn.ReLU()]
         self.layers = nn.Sequential(*layers)
         self.cls = nn.Conv2d(channels, anchors * num_classes, 3, padding=1)
         self.bbox = nn.Conv2d(channels, anchors * 4, 3, padding=1)
@@ -54,7 +50,7 @@ class Tower(nn.Module):
                 nn.init.normal_(module.weight, std=0.01)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.constant_(self.cls.bias, -math.log((1 - prior) / prior))  # type: ignore[arg-type]
+        nn.init.constant_(self.cls.bias, prior_bias(prior))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         x = self.layers(x)

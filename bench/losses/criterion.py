@@ -2,33 +2,31 @@
 
 What differs between papers is handed in: the assigner, the coder, the losses, how positives are weighted (`score`
 as in Generalized Focal Loss, `uniform` as in SSD) and the divisor that goes with it.
+
+All images are worked on at once. Of one batch, with `alone` the sums of one image, this is
+
+    for i in range(images):
+        gt_index = assigner(anchors, boxes[i][~ignore[i]])  # an anchor's box, or none
+        sums += alone(outputs[i], gt_index, targets[i])     # losses, positives (at least 1), weights of positives
+    losses = sums / average_factor(positives or weights)
+
+with one wait for the device, to learn how many anchors are positive, whatever the number of images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from bench.boxes.anchors import Anchors
-from bench.boxes.assignment import IGNORED, Assignment
+from bench.boxes.assigners.assignment import Assigner, assign_batch
+from bench.boxes.coders import BoxCoder
 from bench.boxes.iou import elementwise_iou
 from bench.errors import ConfigError
-
-Target = Mapping[str, Any]
-
-
-class Assigner(Protocol):
-    def __call__(self, anchors: Anchors, boxes: Tensor) -> Assignment: ...
-
-
-class BoxCoder(Protocol):
-    def encode(self, anchors: Anchors, boxes: Tensor) -> Tensor: ...
-    def decode(self, anchors: Anchors, deltas: Tensor) -> Tensor: ...
-    def encode_keypoints(self, anchors: Anchors, keypoints: Tensor) -> Tensor: ...
-    def decode_keypoints(self, anchors: Anchors, deltas: Tensor) -> Tensor: ...
+from bench.losses.targets import Target, join_targets
 
 
 class ClassificationLoss(Protocol):
@@ -82,6 +80,11 @@ def reduce_mean(value: Tensor) -> Tensor:
     return value
 
 
+def average_factor(value: Tensor, least: float) -> Tensor:
+    """What a sum of losses is divided by: `value`, a sum over images, as the mean over processes, or `least`."""
+    return reduce_mean(value).clamp(min=least)
+
+
 @dataclass(frozen=True)
 class DenseCriterion:
     """
@@ -116,7 +119,7 @@ class DenseCriterion:
         quality = reached if self.cls_loss.quality_targets else torch.ones_like(reached)
         wanted = torch.zeros_like(flat.logits, dtype=torch.float32)
         wanted[positives.image, positives.anchor, positives.labels] = quality
-        count = reduce_mean(positives.per_image.clamp(min=1).sum().float()).clamp(min=1.0)
+        count = average_factor(positives.per_image.clamp(min=1).sum().float(), least=1.0)
         losses = {"loss_cls": self.cls_loss(flat.logits.float(), wanted, valid) / count}
 
         weights, divisor = self.weigh(flat.logits, positives, count)
@@ -144,22 +147,15 @@ class DenseCriterion:
             losses["loss_iou"] = (per_box * weights).sum() / divisor
         return losses
 
+    @torch.no_grad()
     def match(self, anchors: Anchors, targets: Sequence[Target], device: torch.device) -> tuple[Positives, Tensor]:
-        """Assign every image by itself; ignored boxes take no part. Also [B, N] bool: anchors that count."""
-        rows: list[tuple[Tensor, ...]] = []
-        valid, counts = [], []
-        for image, target in enumerate(targets):
-            used = ~target["ignore"]
-            boxes, labels, keypoints = (target[key][used].to(device) for key in ("boxes", "labels", "keypoints"))
-            gt_index = self.assigner(anchors, boxes).gt_index  # [N]
-            anchor = (gt_index >= 0).nonzero().squeeze(1)
-            matched = gt_index[anchor]
-            rows.append((torch.full_like(anchor, image), anchor, boxes[matched], labels[matched], keypoints[matched]))
-            valid.append(gt_index != IGNORED)
-            counts.append(anchor.numel())
-        columns = [torch.cat(column) for column in zip(*rows, strict=True)]
-        columns.append(torch.tensor(counts, device=device))
-        return Positives(*columns), torch.stack(valid)
+        """Assign all images; ignored boxes take no part. Also [B, N] bool: anchors that count."""
+        joined = join_targets(targets, device)
+        assignment = assign_batch(self.assigner, anchors, joined.boxes)  # [B, N]
+        image, anchor = assignment.positive.nonzero(as_tuple=True)  # [P] each; here the device is waited for
+        box = assignment.gt_index[image, anchor]  # [P]
+        matched = joined.boxes.boxes[box], joined.labels[box], joined.keypoints[box]
+        return Positives(image, anchor, *matched, assignment.positive.sum(1)), ~assignment.ignored
 
     def weigh(self, logits: Tensor, positives: Positives, count: Tensor) -> tuple[Tensor, Tensor]:
         """The weight of every positive [P], and the divisor of the box and keypoint losses."""
@@ -168,15 +164,16 @@ class DenseCriterion:
         weights = logits.detach()[positives.image, positives.anchor].float().sigmoid().amax(dim=-1)  # [P]
         # Upstream divides by this sum as it is, zero in a batch without positives. The floor must lie below any score:
         # where the classifier has given up every positive, their boxes still have to be trained.
-        return weights, reduce_mean(weights.sum()).clamp(min=torch.finfo(weights.dtype).tiny)
+        return weights, average_factor(weights.sum(), least=torch.finfo(weights.dtype).tiny)
 
     def keypoint_targets(self, labelled: Tensor) -> tuple[Tensor, Tensor]:
         """Landmarks [P, L, 3] -> the detector's keypoints [P, K, 2] and whether each is labelled [P, K]."""
         if self.keypoint_map is None:
             return labelled[..., :2], (labelled[..., 2] > 0).float()
+        places, seen = labelled[..., :2].unbind(1), (labelled[..., 2] > 0).unbind(1)  # [P, 2], [P] each
+        nowhere, never = torch.zeros_like(labelled[:, 0, :2]), torch.zeros_like(labelled[:, 0, 2], dtype=torch.bool)
         points, visible = [], []
         for sources in self.keypoint_map:
-            part = labelled[:, list(sources)]  # [P, S, 3]
-            points.append(part[..., :2].sum(1) / max(len(sources), 1))
-            visible.append((part[..., 2] > 0).all(1).float() if sources else torch.zeros(len(part), device=part.device))
-        return torch.stack(points, 1), torch.stack(visible, 1)
+            points.append(torch.stack([places[source] for source in sources]).mean(0) if sources else nowhere)
+            visible.append(torch.stack([seen[source] for source in sources]).all(0) if sources else never)
+        return torch.stack(points, 1), torch.stack(visible, 1).float()

@@ -18,4 +18,4 @@ class FocalLoss:
         missing = (targets - logits.sigmoid()).abs()  # [B, N, C] 1 - p_t
         balance = self.alpha * targets + (1 - self.alpha) * (1 - targets)
         loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * balance * missing**self.gamma
-        return self.weight * loss[valid].sum()
+        return self.weight * loss.where(valid[..., None], 0.0).sum()

@@ -36,4 +36,4 @@ class HardNegativeBCE:
         places = torch.arange(loss.shape[1], device=loss.device).expand_as(order)
         rank = torch.empty_like(order).scatter_(1, order, places)
         kept = positive | (negative & (rank < wanted[:, None]))
-        return self.weight * loss[kept].sum()
+        return self.weight * loss.where(kept, 0.0).sum()

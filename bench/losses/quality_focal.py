@@ -19,4 +19,4 @@ class QualityFocalLoss:
         """logits, targets [B, N, C], valid [B, N] bool -> the sum over valid anchors, weighted."""
         modulation = (targets - logits.sigmoid()).abs() ** self.beta  # [B, N, C]
         loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none") * modulation
-        return self.weight * loss[valid].sum()
+        return self.weight * loss.where(valid[..., None], 0.0).sum()

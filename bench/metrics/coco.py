@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bench.errors import ConfigError, PredictionError
 from bench.metrics.coco_engines import Engine, coco_metrics
-from bench.metrics.coco_ground_truth import read_coco_ground_truth
+from bench.metrics.coco_ground_truth import ground_truth_of
 from bench.metrics.evaluator import Evaluator
 from bench.predictions.coco_results import read_coco_results
 
@@ -66,15 +66,7 @@ class CocoAP(Evaluator):
                 "expected max_detections above 10 and engine=faster or engine=pycocotools, "
                 f"found max_detections={max_detections} and engine={engine}"
             )
-        form: Mapping[str, Any] = {"annotations": truth} if isinstance(truth, str | Path) else truth.get("coco", {})
-        if not form:
-            raise ConfigError(
-                "expected data with COCO's truth (an annotation file), found data without; choose a protocol whose "
-                "evaluators fit it, such as protocol=wider_vga"
-            )
-        chosen = form.get("images") if images is None else images
-        names = form.get("classes") if classes is None else classes
-        self.ground_truth = read_coco_ground_truth(form["annotations"], chosen, names)
+        self.ground_truth = ground_truth_of(truth, images, classes)
         self.image_ids: tuple[int, ...] = self.ground_truth.image_ids
         self.engine: Engine = engine
         self.max_detections = max_detections
@@ -117,20 +109,11 @@ class CocoAP(Evaluator):
     def metric_names(self) -> tuple[str, ...]:
         return METRICS
 
-    def truth_hash(self) -> str:
-        return self.ground_truth.content_hash()
-
     def per_image(self) -> dict[str, Any]:
         """`boxes` [D, 4] x y w h, `scores` [D] and `labels` [D] of the detections."""
-        boxes, scores, labels, images, counts = (self.rows(name) for name in self.states)
-        first, own = self.given()
-        return {
-            "image_ids": images[first].tolist(),
-            "counts": counts[first],
-            "boxes": boxes[own],
-            "scores": scores[own],
-            "labels": labels[own],
-        }
+        with self.sync_context():
+            taken = self.taken()
+        return {"image_ids": taken.pop("images").tolist(), **taken}
 
     def objects(self) -> tuple[list[NDArray[np.float64]], dict[str, list[NDArray[np.bool_]]]]:
         """All but crowds count."""
@@ -148,8 +131,8 @@ class CocoAP(Evaluator):
         return read_coco_results(path, truth.known_images, truth.known_categories, truth.category_ids)
 
     def _detections(self) -> list[dict[str, Any]]:
-        found = self.per_image()
-        images = np.repeat(np.array(found["image_ids"], np.int64), found["counts"]).tolist()
+        found = self.taken()
+        images = np.repeat(found["images"], found["counts"]).tolist()
         columns = (found[name].tolist() for name in ("boxes", "labels", "scores"))
         return [
             {

@@ -2,16 +2,16 @@
 
 import hashlib
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from data_modules.labels import DataError
+from data_modules.labels.coco_json import CocoObject, read_instances
 
-WANTED = "fetch the file again, or name another with data.annotations=FILE"
-IDS = ("id", "image_id", "category_id")
+WANTED = "data.annotations=FILE names another"
 
 
 class GroundTruthError(BenchError):
@@ -45,6 +45,25 @@ class CocoGroundTruth:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
+def ground_truth_of(
+    truth: str | Path | Mapping[str, Any], images: Sequence[int] | None = None, classes: Sequence[str] | None = None
+) -> CocoGroundTruth:
+    """The objects that a truth describes (a file, or a mapping whose `coco` names it), restricted as asked.
+
+    Raises:
+        GroundTruthError: a truth without COCO's form, or what reading it raises.
+    """
+    form: Mapping[str, Any] = {"annotations": truth} if isinstance(truth, str | Path) else truth.get("coco", {})
+    if not form:
+        raise GroundTruthError(
+            "expected data with COCO's truth (an annotation file), found data without; choose a protocol whose "
+            "evaluators fit it, such as protocol=wider_vga"
+        )
+    chosen = form.get("images") if images is None else images
+    names = form.get("classes") if classes is None else classes
+    return read_coco_ground_truth(form["annotations"], chosen, names)
+
+
 def read_coco_ground_truth(
     path: str | Path, images: Sequence[int] | None = None, classes: Sequence[str] | None = None
 ) -> CocoGroundTruth:
@@ -55,93 +74,29 @@ def read_coco_ground_truth(
     Raises:
         GroundTruthError: a malformed file, or one without an image or category asked for.
     """
-    document = _load(Path(path))
-    names = {entry["id"]: entry["name"] for entry in _entries(path, document, "categories", ("id", "name"))}
-    known = [entry["id"] for entry in _entries(path, document, "images", ("id",))]
-    chosen_images = sorted(set(known if images is None else images))
-    unknown = set(chosen_images).difference(known)
-    if unknown or not chosen_images:
+    try:
+        file = read_instances(Path(path))
+        category_ids = file.category_ids(classes)
+    except DataError as error:
+        raise GroundTruthError(f"{error}; {WANTED}") from error
+    chosen = sorted(set(file.images if images is None else images))
+    unknown = set(chosen).difference(file.images)
+    if unknown or not chosen:
         what = f"image {min(unknown)}, which it lacks" if unknown else "none"
         raise GroundTruthError(f"{path}: expected images of this file to evaluate, found {what}")
-    category_ids = _categories(path, names, classes)
-    all_images, wanted_images, wanted = set(known), set(chosen_images), set(category_ids)
-    found: list[dict[str, Any]] = []
-    for entry in _entries(path, document, "annotations", ("image_id", "category_id", "bbox")):
-        if entry["category_id"] not in names:
-            raise GroundTruthError(f"{path}, annotation {entry.get('id')}: unknown category {entry['category_id']}")
-        if entry["image_id"] not in all_images:
-            raise GroundTruthError(f"{path}, annotation {entry.get('id')}: unknown image {entry['image_id']}")
-        if entry["image_id"] in wanted_images and entry["category_id"] in wanted:
-            found.append(_annotation(path, entry, len(found) + 1))
-    return CocoGroundTruth(tuple(chosen_images), frozenset(known), category_ids, frozenset(names), found)
+    wanted_images, wanted = set(chosen), set(category_ids)
+    objects = [one for one in file.objects if one.image_id in wanted_images and one.category_id in wanted]
+    annotations = [_annotation(one, number) for number, one in enumerate(objects, 1)]
+    return CocoGroundTruth(tuple(chosen), frozenset(file.images), category_ids, frozenset(file.categories), annotations)
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise GroundTruthError(f"expected COCO's annotation file {path}, found none that can be read") from error
-    except ValueError as error:
-        raise GroundTruthError(f"{path}: expected COCO's annotation JSON, found {error}; {WANTED}") from error
-    if not isinstance(document, dict):
-        raise GroundTruthError(f"{path}: expected images, annotations and categories, found no JSON object; {WANTED}")
-    return document
-
-
-def _entries(path: str | Path, document: dict[str, Any], key: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-    entries = document.get(key)
-    if not isinstance(entries, list):
-        raise GroundTruthError(f"{path}: expected a list `{key}`, found none; {WANTED}")
-    for number, entry in enumerate(entries):
-        if not isinstance(entry, dict) or any(field not in entry for field in fields):
-            raise GroundTruthError(
-                f"{path}: expected {', '.join(fields)} in entry {number} of `{key}`, found {str(entry)[:80]}; {WANTED}"
-            )
-        if any(type(entry[field]) is not int for field in fields if field in IDS):
-            raise GroundTruthError(
-                f"{path}: expected whole numbers as ids in entry {number} of `{key}`, found {str(entry)[:80]}; {WANTED}"
-            )
-    return entries
-
-
-def _categories(path: str | Path, names: dict[int, str], classes: Sequence[str] | None) -> tuple[int, ...]:
-    if classes is None:
-        return tuple(sorted(names))
-    by_name = {name: category for category, name in names.items()}
-    unclear = [name for name in classes if list(names.values()).count(name) != 1]
-    if unclear or not classes or len(set(classes)) < len(classes):
-        what = f"`{unclear[0]}`" if unclear else f"{list(classes)}"
-        raise GroundTruthError(
-            f"{path}: expected classes, each once and each the name of one category, out of "
-            f"{', '.join(names.values())}; found {what}"
-        )
-    return tuple(by_name[name] for name in classes)
-
-
-def _annotation(path: str | Path, entry: dict[str, Any], number: int) -> dict[str, Any]:
-    box = entry["bbox"]
-    numbers = isinstance(box, list) and len(box) == 4 and all(type(value) in (int, float) for value in box)
-    if not numbers or not all(map(math.isfinite, box)) or min(box[2:]) < 0:
-        raise GroundTruthError(
-            f"{path}, annotation {entry.get('id')}: expected a bbox x y w h of finite numbers, w and h 0 or more, "
-            f"found {str(box)[:80]}"
-        )
-    area = entry.get("area")
-    area = box[2] * box[3] if area is None else area
-    if type(area) not in (int, float) or not math.isfinite(area):
-        raise GroundTruthError(
-            f"{path}, annotation {entry.get('id')}: expected a finite area, found {area!r}; {WANTED}"
-        )
-    crowd = entry.get("iscrowd") or 0  # null as where it is missing
-    if crowd not in (0, 1):
-        raise GroundTruthError(
-            f"{path}, annotation {entry.get('id')}: expected iscrowd 0 or 1, found {crowd!r}; {WANTED}"
-        )
+def _annotation(one: CocoObject, number: int) -> dict[str, Any]:
+    _, _, width, height = map(float, one.box)
     return {
         "id": number,
-        "image_id": entry["image_id"],
-        "category_id": entry["category_id"],
-        "bbox": [float(value) for value in box],
-        "area": float(area),  # of the segmentation, where there is one
-        "iscrowd": int(crowd),
+        "image_id": one.image_id,
+        "category_id": one.category_id,
+        "bbox": [float(value) for value in one.box],
+        "area": width * height if one.area is None else float(one.area),  # of the segmentation, where there is one
+        "iscrowd": int(one.crowd),
     }

@@ -28,7 +28,7 @@ from torch import Tensor
 from bench.errors import PredictionError
 from bench.metrics.evaluator import Evaluator
 from bench.metrics.wider_curves import Float, ScoredMatches, average_precision, match_faces, normalise
-from bench.metrics.wider_ground_truth import GroundTruthError, WiderGroundTruth, read_wider_ground_truth
+from bench.metrics.wider_ground_truth import ground_truth_of
 from bench.predictions.wider_text import read_wider_predictions
 
 logger = logging.getLogger(__name__)
@@ -103,19 +103,17 @@ class WiderFaceAP(Evaluator):
     def metric_names(self) -> tuple[str, ...]:
         return tuple(f"AP_{name}" for name in self.ground_truth.counted)
 
-    def truth_hash(self) -> str:
-        return self.ground_truth.content_hash()
-
     def per_image(self) -> dict[str, Any]:
         """`scores` [D] of the detections and `faces` [D], the face matched (from 0 within the image) or -1."""
-        scores, faces, images, counts = (self.rows(name) for name in self.states)
-        first, own = self.given()
+        with self.sync_context():
+            taken = self.taken()
+        images, counts, faces = taken["images"], taken["counts"], taken["faces"]
         begin = np.repeat(self.ground_truth.offsets[:-1][images], counts)
         return {
-            "image_ids": [self.image_ids[image] for image in images[first]],
-            "counts": counts[first],
-            "scores": scores[own],
-            "faces": np.where(faces >= 0, faces - begin, -1)[own],
+            "image_ids": [self.image_ids[image] for image in images],
+            "counts": counts,
+            "scores": taken["scores"],
+            "faces": np.where(faces >= 0, faces - begin, -1),
         }
 
     def objects(self) -> tuple[list[Float], dict[str, list[NDArray[np.bool_]]]]:
@@ -132,17 +130,17 @@ class WiderFaceAP(Evaluator):
             return self._curves()
 
     def _curves(self) -> dict[str, tuple[Float, Float]]:
-        scores, faces, images, counts = (self.rows(name) for name in self.states)
-        first, own = self.given()
-        if first.sum() < len(self.image_ids):
+        taken = self.taken()
+        images = taken["images"]
+        if len(images) < len(self.image_ids):
             logger.warning(
                 "WIDER FACE: %d of %d images have no predictions and count as images without detections",
-                len(self.image_ids) - first.sum(),
+                len(self.image_ids) - len(images),
                 len(self.image_ids),
             )
-        has_faces = np.repeat(np.diff(self.ground_truth.offsets)[images] > 0, counts)[own]
-        confidence = normalise(scores[own].astype(np.float64))[has_faces]
-        matches = ScoredMatches.build(confidence, faces[own][has_faces], self.thresholds)
+        has_faces = np.repeat(np.diff(self.ground_truth.offsets)[images] > 0, taken["counts"])
+        confidence = normalise(taken["scores"].astype(np.float64))[has_faces]
+        matches = ScoredMatches.build(confidence, taken["faces"][has_faces], self.thresholds)
         for name, counted in self.ground_truth.counted.items():
             if not counted.any():
                 logger.warning("WIDER FACE: no face counts as %s in the images evaluated; its AP is undefined", name)
@@ -155,26 +153,6 @@ class WiderFaceAP(Evaluator):
                 f"found {image_id!r}; name images <event>/<file stem>, and leave out those that are not evaluated"
             )
         return self._index[image_id]
-
-
-def ground_truth_of(truth: str | Path | Mapping[str, Any], images: Sequence[str] | None) -> WiderGroundTruth:
-    """The faces that a truth describes, restricted to `images` where they are named.
-
-    Raises:
-        GroundTruthError: a truth without WIDER FACE's form, or what reading it raises.
-    """
-    form: Mapping[str, Any] = {"folder": truth} if isinstance(truth, str | Path) else truth.get("wider_face", {})
-    if not form:
-        raise GroundTruthError(
-            "expected data with WIDER FACE's truth (faces with easy, medium and hard), found data without; "
-            "choose a protocol whose evaluators fit it, such as protocol=coco_val"
-        )
-    if "folder" not in form:
-        found = WiderGroundTruth.of_arrays(form["image_ids"], form["boxes"], form["counted"])
-    else:
-        found = read_wider_ground_truth(form["folder"])
-    wanted = images if images is not None else form.get("images")
-    return found if wanted is None else found.restrict(wanted)
 
 
 def _arrays(prediction: Mapping[str, Tensor], image_id: str) -> tuple[np.ndarray, Float]:

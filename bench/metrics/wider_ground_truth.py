@@ -1,9 +1,10 @@
 """WIDER FACE's evaluation files (http://shuoyang1213.me/WIDERFACE) as flat arrays.
 
-`wider_face_val.mat` lists events, images and every face (x, y, w, h); `wider_{easy,medium,hard}_val.mat` list, per
-image, the 1-based indices of the faces that count in that setting. All are MATLAB cells inside cells.
+`wider_face_val.mat` lists every face, `wider_{easy,medium,hard}_val.mat` which of them count in that setting; both are
+read by the parsers of `data_modules.labels`.
 """
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
 
 from bench.errors import BenchError
+from data_modules.labels import DataError
+from data_modules.labels.wider_mat import read_counted, read_tables
 
 SETTINGS = ("easy", "medium", "hard")
-FACES_FILE = "wider_face_val.mat"
+FILES = ("wider_face_val.mat", *(f"wider_{setting}_val.mat" for setting in SETTINGS))
 
 
 class GroundTruthError(BenchError):
@@ -99,93 +101,86 @@ class WiderGroundTruth:
         )
 
 
+def ground_truth_of(truth: str | Path | Mapping[str, Any], images: Sequence[str] | None = None) -> WiderGroundTruth:
+    """The faces that a truth describes, restricted to `images` where they are named.
+
+    Raises:
+        GroundTruthError: a truth without WIDER FACE's form, or what reading it raises.
+    """
+    form: Mapping[str, Any] = {"folder": truth} if isinstance(truth, str | Path) else truth.get("wider_face", {})
+    if not form:
+        raise GroundTruthError(
+            "expected data with WIDER FACE's truth (faces with easy, medium and hard), found data without; "
+            "choose a protocol whose evaluators fit it, such as protocol=coco_val"
+        )
+    if "folder" not in form:
+        found = WiderGroundTruth.of_arrays(form["image_ids"], form["boxes"], form["counted"])
+    else:
+        found = read_wider_ground_truth(form["folder"])
+    wanted = images if images is not None else form.get("images")
+    return found if wanted is None else found.restrict(wanted)
+
+
 def read_wider_ground_truth(folder: str | Path) -> WiderGroundTruth:
-    """Read the four .mat files of the official `eval_tools/ground_truth` folder.
+    """Read the four .mat files of the official `eval_tools/ground_truth` folder, once as long as they do not change.
 
     Raises:
         GroundTruthError: a file is missing or unreadable, or the files contradict each other.
     """
-    folder = Path(folder)
-    faces = _load(folder / FACES_FILE, ("event_list", "file_list", "face_bbx_list"))
-    names = [_cells(event) for event in _cells(faces["file_list"])]
-    events = [_text(cell, folder / FACES_FILE) for cell in _cells(faces["event_list"])]
-    if len(events) != len(names):
-        raise GroundTruthError(
-            f"{folder / FACES_FILE}: expected as many events in file_list as in event_list ({len(events)}), "
-            f"found {len(names)}; {_MEND}"
-        )
-    image_ids = tuple(
-        f"{event}/{_text(name, folder / FACES_FILE)}"
-        for event, cells in zip(events, names, strict=True)
-        for name in cells
+    files = [Path(folder) / name for name in FILES]
+    stats = [file.stat() if file.is_file() else None for file in files]
+    return _read(
+        Path(folder), tuple(stat and (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns) for stat in stats)
     )
-    if len(set(image_ids)) != len(image_ids) or not image_ids:
-        raise GroundTruthError(f"{folder / FACES_FILE}: expected images, each listed once; {_MEND}")
-    boxes = _per_image(faces["face_bbx_list"], image_ids, folder / FACES_FILE)
-    for image_id, cell in zip(image_ids, boxes, strict=True):
-        if cell.size and (cell.ndim != 2 or cell.shape[1] != 4):
-            raise GroundTruthError(f"{folder / FACES_FILE}: {image_id}: expected faces [N, 4], found {cell.shape}")
-    xywh = np.concatenate([cell.reshape(-1, 4).astype(np.float64) for cell in boxes])
-    offsets = _offsets(np.array([cell.size // 4 for cell in boxes]))
+
+
+@functools.lru_cache(4)
+def _read(folder: Path, stamps: tuple[Any, ...]) -> WiderGroundTruth:
+    """`stamps` tell when the files have changed; None stands for a file that is missing."""
+    if None in stamps:
+        missing = folder / FILES[stamps.index(None)]
+        raise GroundTruthError(
+            f"expected WIDER FACE's evaluation file at {missing}, found none; "
+            "point ground_truth at the folder that holds wider_face_val.mat and wider_{easy,medium,hard}_val.mat"
+        )
+    try:
+        tables = read_tables(folder / FILES[0], attributes=())
+        numbers = [read_counted(folder / name) for name in FILES[1:]]
+    except DataError as error:
+        raise GroundTruthError(f"{error}; {_MEND}") from error
+    image_ids = tuple(path.removesuffix(".jpg") for path in tables)
+    xywh = np.concatenate(list(tables.values()))[:, :4]
+    offsets = _offsets(np.array([len(table) for table in tables.values()]))
     return WiderGroundTruth(
         image_ids=image_ids,
         boxes=np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], axis=1),
         offsets=offsets,
-        counted={name: _counted(folder / f"wider_{name}_val.mat", image_ids, offsets) for name in SETTINGS},
+        counted={
+            setting: _counted(folder / name, found, image_ids, offsets)
+            for setting, name, found in zip(SETTINGS, FILES[1:], numbers, strict=True)
+        },
     )
 
 
 _MEND = "copy the official eval_tools/ground_truth folder again"
 
 
-def _counted(path: Path, image_ids: tuple[str, ...], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """[F] mask of the faces a setting counts; indices in the file are 1-based within their image."""
+def _counted(
+    path: Path, numbers: Sequence[NDArray[np.int64]], image_ids: tuple[str, ...], offsets: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """[F] mask of the faces a setting counts, from their numbers within each image, which begin at 1."""
+    if len(numbers) != len(image_ids):
+        raise GroundTruthError(f"{path}: expected {len(image_ids)} images, found {len(numbers)}; {_MEND}")
     mask = np.zeros(offsets[-1], dtype=np.bool_)
-    cells = _per_image(_load(path, ("gt_list",))["gt_list"], image_ids, path)
-    for i, cell in enumerate(cells):
-        index = cell.ravel().astype(np.int64) - 1
+    for i, own in enumerate(numbers):
         faces = offsets[i + 1] - offsets[i]
-        if index.size and (index.min() < 0 or index.max() >= faces or len(np.unique(index)) != index.size):
+        if own.size and (own.min() < 1 or own.max() > faces or len(np.unique(own)) != own.size):
             raise GroundTruthError(
                 f"{path}: {image_ids[i]}: expected distinct face numbers between 1 and {faces}, "
-                f"found {(index + 1).tolist()}; {_MEND}"
+                f"found {own.tolist()}; {_MEND}"
             )
-        mask[offsets[i] + index] = True
+        mask[offsets[i] + own - 1] = True
     return mask
-
-
-def _load(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    if not path.is_file():
-        raise GroundTruthError(
-            f"expected WIDER FACE's evaluation file at {path}, found none; "
-            "point ground_truth at the folder that holds wider_face_val.mat and wider_{easy,medium,hard}_val.mat"
-        )
-    try:
-        content: dict[str, Any] = loadmat(str(path), variable_names=list(keys))
-    except Exception as error:  # SciPy raises many kinds for a damaged file; all mean the same to the reader
-        raise GroundTruthError(f"{path}: expected a MATLAB file, found {error}; {_MEND}") from error
-    missing = [key for key in keys if key not in content]
-    if missing:
-        raise GroundTruthError(f"{path}: expected the variables {list(keys)}, missing {missing}; {_MEND}")
-    return content
-
-
-def _per_image(nested: NDArray[Any], image_ids: tuple[str, ...], path: Path) -> list[NDArray[Any]]:
-    cells = [cell for event in _cells(nested) for cell in _cells(event)]
-    if len(cells) != len(image_ids):
-        raise GroundTruthError(f"{path}: expected {len(image_ids)} images, found {len(cells)}; {_MEND}")
-    return cells
-
-
-def _cells(value: NDArray[Any]) -> list[NDArray[Any]]:
-    """The elements of a MATLAB cell array, whichever way it lies."""
-    return list(value.ravel()) if value.dtype == object else []
-
-
-def _text(cell: NDArray[Any], path: Path) -> str:
-    if cell.dtype.kind != "U" or cell.size != 1:
-        raise GroundTruthError(f"{path}: expected the name of an event or image, found {cell!r}; {_MEND}")
-    return str(cell.item())
 
 
 def _faces(image_id: str, rows: NDArray[Any]) -> NDArray[np.float64]:

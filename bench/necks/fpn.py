@@ -7,9 +7,11 @@ backbone map. Consulted: vedadet, `FPN`. No activation anywhere, not even betwee
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from bench.norm import Norm, conv_norm
+from bench.layers.convolution import conv_norm
+from bench.layers.initialisation import xavier
+from bench.layers.norm import Norm
+from bench.necks.top_down import top_down
 
 
 class FPN(nn.Module):
@@ -33,14 +35,10 @@ class FPN(nn.Module):
         sources = [in_channels[-1], *[out_channels] * levels][: levels - len(in_channels)]
         self.extra = nn.ModuleList(conv_norm(channels, out_channels, 3, norm, groups, stride=2) for channels in sources)
         self.out_channels = (out_channels,) * levels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
+        xavier(self)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        levels = [conv(x) for conv, x in zip(self.lateral, features, strict=True)]
-        for i in range(len(levels) - 1, 0, -1):
-            levels[i - 1] = levels[i - 1] + F.interpolate(levels[i], size=levels[i - 1].shape[-2:], mode="bilinear")
+        levels = top_down([conv(x) for conv, x in zip(self.lateral, features, strict=True)], "bilinear")
         levels = [conv(x) for conv, x in zip(self.smooth, levels, strict=True)]
         coarse = features[-1]
         for conv in self.extra:

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import ConfigError
-from bench.norm import Norm, conv_norm
+from bench.layers.convolution import conv_norm
+from bench.layers.initialisation import xavier
+from bench.layers.norm import Norm
 
 
 class Inception(nn.Module):
@@ -31,9 +33,7 @@ class Inception(nn.Module):
         )
         self.activation = nn.ReLU()
         self.out_channels = tuple(in_channels)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
+        xavier(self)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
         return [self.level(x) for x in features]

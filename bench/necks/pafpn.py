@@ -7,7 +7,9 @@ with bias, no norm and no activation anywhere. Consulted: insightface, detection
 from collections.abc import Sequence
 
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from bench.layers.initialisation import xavier
+from bench.necks.top_down import top_down
 
 
 class PAFPN(nn.Module):
@@ -29,15 +31,11 @@ class PAFPN(nn.Module):
         self.downsample = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, 2, padding=1) for _ in upper)
         self.output = nn.ModuleList(nn.Conv2d(out_channels, out_channels, 3, padding=1) for _ in upper)
         self.out_channels = (out_channels,) * len(used)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        xavier(self)
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        levels = [conv(x) for conv, x in zip(self.lateral, features[self.start_level :], strict=True)]
-        for i in range(len(levels) - 1, 0, -1):
-            levels[i - 1] = levels[i - 1] + F.interpolate(levels[i], size=levels[i - 1].shape[-2:], mode="nearest")
+        used = features[self.start_level :]
+        levels = top_down([conv(x) for conv, x in zip(self.lateral, used, strict=True)], "nearest")
         levels = [conv(x) for conv, x in zip(self.smooth, levels, strict=True)]
         for i, down in enumerate(self.downsample):
             levels[i + 1] = levels[i + 1] + down(levels[i])

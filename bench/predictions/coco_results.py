@@ -1,7 +1,7 @@
 """Predictions in COCO's result format (https://cocodataset.org/#format-results): one JSON list of all detections.
 
 Each is `{"image_id", "category_id", "bbox": [x, y, w, h], "score"}`, in pixels of the original image. An image without
-detections does not occur.
+detections does not occur; a detector that found nothing anywhere writes an empty list.
 """
 
 import json
@@ -81,9 +81,11 @@ def _load(path: Path) -> list[Any]:
         entries = json.loads(content)
     except ValueError as error:  # json's own, and bytes that are no UTF-8
         raise PredictionError(f"{path}: expected a JSON list of detections, found: {error}") from error
-    if not isinstance(entries, list) or not entries:
-        found = "an empty list" if entries == [] else f"a JSON {type(entries).__name__}"
-        raise PredictionError(f"{path}: expected a JSON list of detections, found {found}; is it an annotation file?")
+    if not isinstance(entries, list):
+        raise PredictionError(
+            f"{path}: expected a JSON list of detections, found a JSON {type(entries).__name__}; "
+            "is it an annotation file?"
+        )
     return entries
 
 

@@ -5,8 +5,11 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+from bench.errors import WeightsError
 
 Tree = Mapping[str, Any]
 
@@ -52,3 +55,29 @@ def in_words(changes: Mapping[str, Any]) -> str:
         text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
         words.append(f"{path}={text}")
     return ", ".join(words)
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_of_files(paths: Iterable[Path]) -> str:
+    """SHA-256 of the SHA-256 of several files, by name: "HASH  NAME" lines as sha256sum writes them."""
+    lines = "".join(f"{file_sha256(path)}  {path.name}\n" for path in paths)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def sha256_of_weights(path: Path) -> str:
+    """
+    Raises:
+        WeightsError: there is no such file.
+    """
+    check_is_file(path)
+    return file_sha256(path)
+
+
+def check_is_file(path: Path) -> None:
+    """Raise WeightsError unless there is a file of weights."""
+    if not path.is_file():
+        raise WeightsError(f"expected weights at {path}, found no file; give a .safetensors file or a Lightning .ckpt")

@@ -7,6 +7,7 @@ that failed has a status and an error, never a number. Its ids are digests of th
 """
 
 import json
+import os
 import uuid
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -54,10 +55,29 @@ class Protocol(Part):
     changes: Json = Field(default_factory=dict)
 
 
+class Spread(Part):
+    """How a count is spread over images."""
+
+    mean: Annotated[float, Field(ge=0)]
+    p50: Annotated[float, Field(ge=0)]
+    p90: Annotated[float, Field(ge=0)]
+    max: Annotated[float, Field(ge=0)]
+
+
+class Distribution(Part):
+    """MACs of an image by component and in all ("total"), and windows of later components, over `images`."""
+
+    images: Positive
+    macs: dict[str, Spread]
+    windows: dict[str, Spread]
+
+
 class Cost(Part):
     """Parameters and operations of one forward pass at `input_size` (H, W), as counts; 1 MAC = 2 FLOPs.
 
-    Under a protocol of several looks, the sum of a pass over each of `looks`; `input_size` is then the largest's.
+    Under a protocol of several looks, the sum of a pass over each of `looks`; `input_size` is then the largest's. Of a
+    cascade, `macs` are the first component's, `macs_per_window` those of a window of each; what its images cost in all
+    is a `distribution`.
     """
 
     input_size: Size
@@ -67,6 +87,8 @@ class Cost(Part):
     flops: NonNegative
     params_by_component: dict[str, NonNegative]
     macs_by_component: dict[str, NonNegative]
+    macs_per_window: dict[str, NonNegative] = Field(default_factory=dict)
+    distribution: Distribution | None = None
 
 
 class Run(Part):
@@ -187,14 +209,36 @@ class Record(Part):
 
 def write_text_atomically(path: Path, text: str) -> Path:
     """Write `text` beside `path`, then move it there: a reader sees the old file or the new one, never half of one."""
+    return write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes | memoryview) -> Path:
+    """The same for bytes."""
+    temporary = staged(path, content)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def staged(path: Path, content: bytes | memoryview) -> Path:
+    """A file with `content` beside `path`, on the disk already, so that moving it to `path` is all that is left.
+
+    It lies in the same folder: between file systems a move is a copy, which can be cut.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
         temporary.unlink(missing_ok=True)
-    return path
+        raise
+    return temporary
 
 
 def write_record(record: Record, results_dir: Path) -> Path:

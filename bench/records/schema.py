@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bench.records.names import PATTERN
+
 
 class Part(BaseModel):
     """A piece of a file: no unknown field, never changed, finite numbers only."""
@@ -30,8 +32,7 @@ def _precisions_are_fractions(metrics: dict[str, float]) -> dict[str, float]:
     return metrics
 
 
-# A word that names a folder: it may not climb out of the results or hide in them.
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")]
+Name = Annotated[str, Field(pattern=PATTERN)]
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]

@@ -55,7 +55,8 @@ COLUMNS: dict[str, Column] = {
             "cost/macs",
             "GMACs",
             "Multiply-accumulate operations of one forward pass at the input size (where there are several looks, of "
-            "all passes), in billions; the column that the SCRFD and EfficientDet papers call FLOPs.",
+            "all passes; of a cascade, the mean over the images evaluated), in billions; the column that the SCRFD and "
+            "EfficientDet papers call FLOPs.",
             "giga",
             True,
         ),

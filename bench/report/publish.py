@@ -4,17 +4,17 @@ import logging
 from pathlib import Path
 
 from bench.records.record import RecordError, read_records, write_text_atomically
-from bench.report.board_report import BoardReport, report_on
-from bench.report.figures import draw_figures
-from bench.report.interaction_tables import interaction_csv
-from bench.report.leaderboard import build_boards
-from bench.report.markdown import markdown_boards, markdown_document
-from bench.report.page import render_page
-from bench.report.pictures import embed_pictures
-from bench.report.readme import write_between_marks
-from bench.report.reported import Reported
-from bench.report.reported_tables import reported_csv
-from bench.report.spreadsheets import ablation_csv, leaderboard_csv
+from bench.records.reported import Reported
+from bench.report.compare.board_report import BoardReport, report_on
+from bench.report.compare.leaderboard import build_boards
+from bench.report.figures.board_figures import draw_figures
+from bench.report.site.page import render_page
+from bench.report.site.pictures import embed_pictures
+from bench.report.site.readme import write_between_marks
+from bench.report.tables.interaction_tables import interaction_csv
+from bench.report.tables.markdown import markdown_boards, markdown_document
+from bench.report.tables.reported_tables import reported_csv
+from bench.report.tables.spreadsheets import ablation_csv, leaderboard_csv
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ def publish(
 
     index.html (self-contained), leaderboard.md, figures/, and per board a CSV of rows and, where there are any, CSVs of
     ablations, of pairs of ideas and of figures published elsewhere (`reported`). Pictures in
-    `<records_dir>/pictures/<dataset>/` go into the page. `readme`: a file with the marks of `bench.report.readme`;
+    `<records_dir>/pictures/<dataset>/` go into the page. `readme`: a file with the marks of `bench.report.site.readme`;
     the table between them is replaced. The same records and published figures give the same files.
 
     Raises RecordError if there is no record or a broken one, ReadmeError if the README lacks its marks.

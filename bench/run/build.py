@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import instantiate
+from bench.config import instantiate, plain
 from bench.cost.complexity import Complexity, summed
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector
@@ -15,7 +16,9 @@ from bench.errors import ConfigError
 from bench.evaluation.evaluation import Evaluation
 from bench.evaluation.looks import PLAIN, Look
 from bench.run.cells import Cell
+from bench.run.checkpoints import AtomicCheckpointIO
 from bench.run.data import EvaluationData, build_data, build_evaluators
+from bench.run.identity import devices_of
 
 LOOK_KEYS = {"resize", "flip", "cost_size"}
 
@@ -59,7 +62,7 @@ def build_looks(protocol: DictConfig) -> tuple[Look, ...]:
         if not hasattr(rule, "pixels"):
             raise ConfigError(
                 f"expected resizing rules of looks to have a method `pixels`, found {type(rule).__name__}; "
-                "derive it from data_modules.transforms.resize.ResizeRule"
+                "derive it from data_modules.loading.transforms.resize.ResizeRule"
             )
         swaps = [list(order) for order in protocol.get("keypoint_swaps") or ()]
         looks.append(Look(rule, bool(node.flip), swaps))
@@ -83,12 +86,9 @@ def measure_cost(detector: Detector, protocol: DictConfig) -> Complexity | None:
 def build_trainer(config: DictConfig, root: Path, callbacks: Sequence[pl.Callback], logger: Any) -> pl.Trainer:
     settings, recipe = config.trainer, config.detector.recipe
     own = [instantiate(node) for node in config.callbacks.values()]
-    return pl.Trainer(
-        accelerator=settings.accelerator,
-        devices=settings.devices,
-        num_nodes=settings.num_nodes,
+    trainer = pl.Trainer(
+        **processing(settings),
         strategy=settings.strategy,
-        precision=settings.precision,
         accumulate_grad_batches=settings.accumulate,
         deterministic=settings.deterministic,
         gradient_clip_val=recipe.get("grad_clip"),
@@ -102,6 +102,26 @@ def build_trainer(config: DictConfig, root: Path, callbacks: Sequence[pl.Callbac
         enable_model_summary=False,
         log_every_n_steps=1,
     )
+    return without_signals(trainer)
+
+
+def processing(settings: DictConfig) -> dict[str, Any]:
+    """Where, in how many processes and how precisely a Trainer computes, and how it writes checkpoints."""
+    values = plain(settings)
+    chosen = {name: values[name] for name in ("accelerator", "devices", "precision")}
+    own = [LightningEnvironment()] if devices_of(values) > 1 else []  # whoever started this command
+    return {**chosen, "plugins": [AtomicCheckpointIO(), *own]}
+
+
+def without_signals(trainer: pl.Trainer) -> pl.Trainer:
+    """Of several processes, one that takes no part in signals.
+
+    Lightning's handler of SIGTERM broadcasts amid other exchanges, which then wait for each other for ever. Without it
+    the leader ends, and the others with it.
+    """
+    if trainer.world_size > 1:
+        trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def build_training(cell: Cell) -> tuple[Any, Detector]:
@@ -116,6 +136,8 @@ def build_training(cell: Cell) -> tuple[Any, Detector]:
     detector = build_detector(node, with_recipe=True)
     if config.get("weights"):
         detector.load(Path(config.weights), cell.detector)
+    if config.trainer.channels_last:
+        detector.use_channels_last()
     evaluation = build_evaluation(data, validation.protocol, [validation.postprocess])
     check_monitor(validation, evaluation)
     evaluation.limit_candidates(validation.pre_top_k)

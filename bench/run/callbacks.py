@@ -16,13 +16,16 @@ class DivergedError(BenchError):
 
 
 class StopOnDivergence(pl.Callback):
-    """Raise `DivergedError` at the first loss that is not finite."""
+    """Raise `DivergedError` at the first loss that is not finite, in all processes at once."""
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        if loss is not None and not bool(torch.isfinite(loss).all()):
+        if loss is None:
+            return
+        loss = trainer.strategy.reduce(loss.detach().clone(), reduce_op="mean")
+        if not bool(torch.isfinite(loss).all()):
             raise DivergedError(
                 f"the loss became {float(loss)} in epoch {trainer.current_epoch}, iteration {trainer.global_step}; "
                 f"lower detector.recipe.lr, lengthen its warm-up or set detector.recipe.grad_clip"

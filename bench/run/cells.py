@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from bench.config import compose, plain
 from bench.errors import ConfigError
 from bench.records.identity import cell_id_of, difference, digest, train_id_of
+from bench.records.names import check_name
 from bench.run.data import DataReader
 from bench.run.identity import canonical, effective_batch, evaluation_tree, imported_tree, settings, told, training_tree
 
@@ -151,6 +152,8 @@ def named_cell(
     ablations: Mapping[str, str] | None,
 ) -> Cell:
     """A cell with its labels and with what its protocol changes; `view` is `resolved` as it may be kept in a file."""
+    for group in ("detector", "data", "protocol"):
+        check_name(f"{group}.name", str(resolved[group]["name"]))
     return Cell(
         config=resolved,
         training=training,

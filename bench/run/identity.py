@@ -13,9 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bench.config import plain
-from bench.detectors.weights import file_sha256
 from bench.errors import ConfigError
-from bench.records.identity import Tree
+from bench.records.identity import Tree, sha256_of_weights
 from bench.run.data import DataReader
 from bench.run.provenance import anonymous
 
@@ -54,7 +53,7 @@ def training_tree(config: Mapping[str, Any], view: Mapping[str, Any], reader: Da
     if view.get("callbacks"):
         tree["callbacks"] = view["callbacks"]
     if config.get("weights"):
-        tree["weights"] = file_sha256(Path(config["weights"]))
+        tree["weights"] = sha256_of_weights(Path(config["weights"]))
     return canonical(tree)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 
 from bench.detectors.candidates import Prediction
-from bench.report.drawing import contact_sheet, draw_detections
+from bench.predictions.drawing import contact_sheet, draw_detections
 from bench.run.cells import Cell
 
 SCORE_THRESHOLD = 0.3
@@ -48,6 +48,12 @@ def save_pictures(cell: Cell, predictions: Mapping[Any, Prediction], data: Any) 
         log.warning("%s: the pictures could not be written to %s", cell, path)
         return None
     return path
+
+
+def pictured(data: Any, count: int) -> list[Any]:
+    """The ids of the images on the sheet."""
+    dataset = data.val_dataloader().dataset
+    return [dataset[index][1]["image_id"] for index in range(min(count, len(dataset)))]
 
 
 def file_name(cell: Cell) -> str:

@@ -44,14 +44,16 @@ def clock(seconds: float) -> str:
 
 
 class TellEvaluation(pl.Callback):
-    """Counts the images of a validation."""
+    """Counts the images of a validation, in the process that leads; the others are taken to be as far."""
 
-    def __init__(self, name: str, images: int) -> None:
-        self.name, self.images = name, images
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.tally: Tally | None = None
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.tally = Tally(self.name, self.images, "images")
+        if trainer.is_global_zero:
+            loader: Any = trainer.val_dataloaders
+            self.tally = Tally(self.name, len(loader.dataset), "images")
 
     def on_validation_batch_end(
         self,
@@ -63,7 +65,7 @@ class TellEvaluation(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         if self.tally is not None:
-            self.tally.advance(len(batch["images"]))
+            self.tally.advance(len(batch["images"]) * trainer.world_size)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self.tally is not None:

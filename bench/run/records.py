@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from bench.cost.complexity import Complexity
 from bench.cost.devices import device_name
+from bench.errors import ConfigError
 from bench.records.record import Cost, Dataset, Protocol, Provenance, Record, Run, Status
+from bench.records.schema import problems_of
 from bench.run.cells import Cell
 from bench.run.provenance import anonymous, command, git_state, package_versions
 
@@ -53,13 +56,18 @@ def run_of(config: Mapping[str, Any], **facts: Any) -> Run:
     return Run(**{**common, **facts})
 
 
-def failed_record(cell: Cell, status: Status, error: BaseException | str, training: Run) -> Record:
+def failed_record(cell: Cell, status: Status, error: str, training: Run) -> Record:
     """The record of a cell without a result: a status and an error, never a number."""
-    message = str(error) or repr(error)
-    if isinstance(error, BaseException) and not getattr(error, "user_facing", False):
-        message = f"{type(error).__name__}: {message}"
     provenance = Provenance(schedule=cell.config["schedule"], weights="trained", training=training)
-    return _record(cell, provenance, metrics={}, cost=None, status=status, error=anonymous(message))
+    return _record(cell, provenance, metrics={}, cost=None, status=status, error=anonymous(error))
+
+
+def check_recordable(cell: Cell) -> None:
+    """Raise ConfigError if no record could be written of the cell, before anything is measured for it."""
+    try:
+        failed_record(cell, "failed", "not run", Run(versions={}, device="none"))
+    except ValidationError as error:
+        raise ConfigError(f"{cell} cannot be recorded: {problems_of(error)}") from error
 
 
 def done_record(

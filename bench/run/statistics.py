@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from bench.detectors.weights import file_sha256
+from bench.records.identity import file_sha256
+from bench.records.record import write_bytes_atomically
 
 
 def write_statistics(folder: Path, by_evaluator: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
@@ -25,7 +26,7 @@ def write_statistics(folder: Path, by_evaluator: Mapping[str, Mapping[str, Any]]
         arrays = {key: np.ascontiguousarray(value) for key, value in statistics.items() if key != "image_ids"}
         metadata = {"image_ids": json.dumps(list(statistics["image_ids"]))}
         path = folder / f"{name}.safetensors"
-        path.write_bytes(save(arrays, metadata))
+        write_bytes_atomically(path, save(arrays, metadata))
         hashes[name] = file_sha256(path)
     return hashes
 

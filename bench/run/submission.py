@@ -10,12 +10,12 @@ from typing import Any
 from omegaconf import DictConfig
 
 from bench.config import plain
-from bench.detectors.weights import file_sha256
 from bench.errors import ConfigError
 from bench.evaluation.evaluation import merged
-from bench.records.identity import cell_id_of, train_id_of
+from bench.records.identity import cell_id_of, file_sha256, train_id_of
+from bench.records.names import as_name, check_name, is_name
 from bench.records.record import Dataset, Protocol, Provenance, Record
-from bench.run.data import build_data, build_evaluators, truth_of
+from bench.run.data import build_evaluators, describe_data, truth_of
 from bench.run.identity import canonical
 from bench.run.records import defined, run_of
 from bench.run.statistics import write_statistics
@@ -32,7 +32,8 @@ def evaluate_predictions(config: DictConfig) -> Record:
         ConfigError: predictions of other images, or images without anything to find.
     """
     path, started_at = Path(config.predictions), now()
-    data = build_data(config)
+    detector = row_name(path, config.name)
+    data = describe_data(config)
     evaluators = build_evaluators(config.protocol, data.truth())
     first = next(iter(evaluators.values()))
     clock = time.perf_counter()
@@ -50,7 +51,7 @@ def evaluate_predictions(config: DictConfig) -> Record:
     log.info("read %d images in %.2f s, evaluated in %.2f s", len(predictions), read_s, evaluate_s)
 
     sha256 = content_sha256(path)
-    images, annotation_hash = truth_of(evaluators)
+    images, annotation_hash = truth_of({name: evaluator.ground_truth for name, evaluator in evaluators.items()})
     dataset = Dataset(name=data.name, split=data.split, images=images, annotation_hash=annotation_hash)
     protocol = {"name": "submitted", "version": 1, "evaluators": plain(config.protocol.evaluators)}
     protocol["claimed_protocol"] = config.claimed_protocol
@@ -63,7 +64,7 @@ def evaluate_predictions(config: DictConfig) -> Record:
         cell_id=cell_id,
         train_id=train_id_of(training),
         seed=0,
-        detector=config.name or path.name.removesuffix(".zip").removesuffix(".json"),
+        detector=detector,
         ablations={},
         dataset=dataset,
         protocol=Protocol(name="submitted", version=1, postprocess="submitted"),
@@ -85,10 +86,27 @@ def evaluate_predictions(config: DictConfig) -> Record:
     )
 
 
+def row_name(path: Path, name: str | None) -> str:
+    """The name of the row: the one given, or else the file's, in the letters that a name may have.
+
+    Raises:
+        ConfigError: the one given is no name, or the file's has none of these letters.
+    """
+    if name is not None:
+        return check_name("name", str(name))
+    stem = path.resolve().name.removesuffix(".zip").removesuffix(".json")
+    derived = check_name("name", stem if is_name(stem) else as_name(stem))
+    if derived != stem:
+        log.info("%s: the row is named %s; name=... gives it another one", path, derived)
+    return derived
+
+
 def of_these_images(predictions: Mapping[Any, Any], wanted: set[Any], path: Path, where: str) -> dict[Any, Any]:
     """The predictions of images that are evaluated; the others are left out, and that is said."""
     used = {image_id: prediction for image_id, prediction in predictions.items() if image_id in wanted}
-    if not used:
+    if not predictions:
+        log.warning("%s: a detector that found nothing in any image", path)
+    elif not used:
         raise ConfigError(f"{path}: none of its {len(predictions)} images is among the {len(wanted)} of {where}")
     if len(used) < len(predictions):
         left = len(predictions) - len(used)

@@ -6,9 +6,11 @@ exactly while a process holds its lock, which the system releases when that proc
 """
 
 import json
+import logging
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,9 @@ from filelock import FileLock, Timeout
 
 from bench.records.record import Record, read_record, write_text_atomically
 from bench.run.cells import Cell
+
+TRAINED = ("checkpoints", "training.json")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,38 @@ class Workspace:
         """The folder of the per-image statistics of an evaluation."""
         return self.root / "statistics" / cell_id
 
+    @property
+    def previous(self) -> Path:
+        """Where a finished training waits while it is trained anew."""
+        return self.root / "previous"
+
+    def set_aside(self) -> None:
+        """Make room to train anew; what was trained comes back with `restore`."""
+        self.previous.mkdir()
+        for name in TRAINED:
+            if (self.root / name).exists():
+                (self.root / name).rename(self.previous / name)
+
+    def restore(self) -> None:
+        """Take back what was set aside by a run that came to no result, if there is something."""
+        for name in TRAINED:
+            if (self.previous / name).exists():
+                remove(self.root / name)
+                (self.previous / name).rename(self.root / name)
+        remove(self.previous)
+
+    def forget_previous(self) -> None:
+        """Something better has taken its place."""
+        discarded = self.root / "discarded"
+        remove(discarded)
+        if self.previous.exists():
+            self.previous.rename(discarded)  # at once: half of it must not come back
+            remove(discarded)
+
     def clear(self) -> None:
         """Forget what was trained."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
-        (self.root / "training.json").unlink(missing_ok=True)
+        for name in TRAINED:
+            remove(self.root / name)
 
     @property
     def log(self) -> Path:
@@ -58,6 +91,20 @@ class Workspace:
     def lock(self) -> FileLock:
         self.root.mkdir(parents=True, exist_ok=True)
         return FileLock(self.root / "lock")
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The lock, which is waited for; and that is said."""
+        lock = self.lock()
+        try:
+            lock.acquire(timeout=0.5)
+        except Timeout:
+            log.info("another process is at this training, in %s; waiting until it ends", self.root)
+            lock.acquire(poll_interval=1)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def is_running(self) -> bool:
         if not (self.root / "lock").exists():
@@ -69,15 +116,28 @@ class Workspace:
             return True
 
     def write_status(self, **values: Any) -> None:
-        """What the display of a grid reads: status, epoch, epochs, and when."""
+        """What the display of a grid reads: status, epoch, epochs, and when. No training ends for want of it."""
         content = {**values, "pid": os.getpid(), "updated_at": now()}
-        write_text_atomically(self.root / "status.json", json.dumps(content, indent=1) + "\n")
+        try:
+            write_text_atomically(self.root / "status.json", json.dumps(content, indent=1) + "\n")
+        except OSError as error:
+            log.warning("the status of the training cannot be written: %s", error)
 
     def read_status(self) -> dict[str, Any]:
+        """What is known of the progress; empty where the file is missing or holds anything else."""
         try:
-            return dict(json.loads((self.root / "status.json").read_text()))
-        except (FileNotFoundError, json.JSONDecodeError):
+            content = json.loads((self.root / "status.json").read_bytes())
+        except (OSError, ValueError, RecursionError):
             return {}
+        return content if isinstance(content, dict) else {}
+
+
+def remove(path: Path) -> None:
+    """A file or a folder with all that is in it, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def now() -> str:

@@ -3,14 +3,13 @@
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 
 from bench.config import instantiate
 from bench.errors import ConfigError
-from bench.run.data import build_data
+from bench.run.data import describe_data
 from bench.verbs.output import wants_json, write_json, write_table
 
 SHOWN = 10  # images named of each kind of oddity; format=json has them all
@@ -30,12 +29,12 @@ def prepare(config: DictConfig, as_json: bool) -> None:
         if not as_json:
             rows = [[row["archive"], row["source"], str(row.get("files", ""))] for row in fetched]
             write_table(["archive", "source", "files"], rows)
-    build_data(config)
+    describe_data(config)
     summary(config, as_json)
 
 
 def summary(config: DictConfig, as_json: bool) -> None:
-    data = build_data(config)
+    data = describe_data(config)
     summaries: list[dict[str, Any]] = [data.summary(split) for split in ("train", "val")]
     if as_json:
         write_json(summaries)
@@ -44,9 +43,7 @@ def summary(config: DictConfig, as_json: bool) -> None:
 
 
 def verify(config: DictConfig, as_json: bool) -> int:
-    data = build_data(config)
-    memory = Path(config.paths.data) / "manifests"
-    report = data.verify(memory, config.manifest, bool(config.accept), config.workers)
+    report = instantiate(config.verification, files=describe_data(config))
     if as_json:
         write_json(report)
     else:
@@ -91,8 +88,8 @@ def show_verification(report: dict[str, Any]) -> None:
 
 
 def stats(config: DictConfig, as_json: bool) -> None:
-    from bench.report import data_stats
-    from bench.report.data_stats_tables import data_stats_tables
+    from bench.data_stats import statistics as data_stats
+    from bench.data_stats.tables import data_stats_tables
 
     document = data_stats.run(config)
     if as_json:

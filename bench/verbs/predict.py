@@ -18,7 +18,7 @@ from bench.detectors.create import build_detector
 from bench.evaluation.evaluation import Evaluation
 from bench.evaluation.looks import Look
 from bench.overrides import refuse_unread
-from bench.report.drawing import draw_detections
+from bench.predictions.drawing import draw_detections
 from bench.run.build import build_looks, pad_to
 from bench.verbs.output import wants_json, write_json, write_table
 

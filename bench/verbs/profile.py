@@ -30,6 +30,7 @@ COST = (
     "params_by_component",
     "macs_by_component",
     "looks",
+    "macs_per_window",
     "macs_backbone",
     "norm_elements",
 )
@@ -178,6 +179,8 @@ def cost_texts(row: dict[str, Any]) -> list[str]:
         return ["", "", "", row["cost_left_out"]]
     total = row["macs"] or math.nan
     split = ", ".join(f"{part} {100 * macs / total:.1f} %" for part, macs in row["macs_by_component"].items())
+    if row["macs_per_window"]:
+        split = ", ".join(f"{part} {macs / 1e6:.3f} M a window" for part, macs in row["macs_per_window"].items())
     return [f"{row['params']:,}", f"{row['macs'] / 1e6:,.3f}", f"{row['flops'] / 1e6:,.3f}", split]
 
 

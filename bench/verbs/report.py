@@ -5,8 +5,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
+from bench.records.reported import Reported, read_reported
 from bench.report.publish import publish
-from bench.report.reported import Reported, read_reported
 from bench.verbs.output import wants_json, write_json
 
 REPORTED = Path("results/reported.yaml")

@@ -7,14 +7,19 @@ from omegaconf import DictConfig
 
 from bench.errors import BenchError
 from bench.overrides import refuse_unread
-from bench.records.identity import in_words
-from bench.records.record import Record, read_record
-from bench.run.cells import make_cell
+from bench.records.record import read_record
+from bench.run.cells import Cell, make_cell
 from bench.run.train import run_cells
 from bench.run.workspace import Workspace, record_path, to_run
-from bench.verbs.output import wants_json, write_json, write_table
+from bench.signals import Interrupted
+from bench.verbs.output import show_records, wants_json
 
 log = logging.getLogger(__name__)
+GO_ON = {  # after an interruption, by what was to be overwritten
+    "only-missing": "run the same command again to go on from the last epoch",
+    "always": "run it with overwrite=only-missing to go on from the last epoch",
+    "never": "run it with overwrite=only-missing to go on from the last epoch",
+}
 
 
 def run(config: DictConfig) -> None:
@@ -23,36 +28,22 @@ def run(config: DictConfig) -> None:
     refuse_unread(words, config)
     cell = make_cell(config, words)
     workspace = Workspace.of(cell)
-    with workspace.lock().acquire(timeout=-1, poll_interval=1):
+    with workspace.held():
         if to_run([cell], config.overwrite):
             log.info("%s: training %s, cell %s, in %s", cell, cell.train_id, cell.cell_id, workspace.root)
-            run_cells([cell], fresh=config.overwrite == "always")
+            train(cell, config.overwrite)
         else:
             log.info("%s is done already; overwrite=always trains it again", cell)
     path = record_path(cell)
     if not path.exists():
         raise BenchError(f"{cell} has no record at {path}")
-    show([read_record(path)], wants_json(config))
+    show_records([read_record(path)], wants_json(config))
     log.info("record: %s", path)
 
 
-def show(records: list[Record], as_json: bool) -> None:
-    """The records, as JSON or as a table of their metrics."""
-    if as_json:
-        write_json([record.model_dump(mode="json") for record in records])
-        return
-    keys = sorted({key for record in records for key in record.metrics if key.startswith("val/")})
-    rows = [
-        [
-            key.removeprefix("val/"),
-            *(f"{100 * record.metrics[key]:.2f}" if key in record.metrics else "-" for record in records),
-        ]
-        for key in keys
-    ]
-    first = records[0]
-    dataset, protocol = first.dataset, first.protocol
-    title = (
-        f"{dataset.name} {dataset.split}, {dataset.images} images, {protocol.base or protocol.name} v{protocol.version}"
-    )
-    title += f" with {in_words(protocol.changes)}" if protocol.changes else ""
-    write_table(["", *(f"{record.detector} {record.protocol.postprocess}" for record in records)], rows, title)
+def train(cell: Cell, overwrite: str) -> None:
+    try:
+        run_cells([cell], fresh=overwrite == "always")
+    except Interrupted as ending:
+        ending.advice = GO_ON[overwrite] if to_run([cell], "only-missing") else "what an earlier run found is kept"
+        raise

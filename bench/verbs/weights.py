@@ -11,13 +11,12 @@ from torch import Tensor
 from bench.config import instantiate
 from bench.detectors.base import Detector
 from bench.detectors.create import build_detector
-from bench.detectors.weights import file_sha256
 from bench.errors import ConfigError
+from bench.records.identity import digest_of_files, file_sha256
 from bench.verbs.output import wants_json, write_json
 from bench.weights.files import write_safetensors
 from bench.weights.norms import calibrate
-from bench.weights.onnx_export import export_onnx
-from bench.weights.onnx_import import import_onnx
+from bench.weights.onnx.export import export_onnx
 
 log = logging.getLogger(__name__)
 
@@ -37,15 +36,22 @@ def run(config: DictConfig) -> None:
 def import_weights(config: DictConfig) -> dict[str, Any]:
     """A published file into safetensors of our detector."""
     if config.source is None:
-        raise ConfigError("expected source=FILE.onnx, the published file; found none")
+        raise ConfigError("expected source=FILE.onnx, the published file, or a folder of MTCNN's three; found none")
     source, output = Path(config.source), wanted_output(config, (".safetensors",))
     detector = build_detector(config.detector)
-    detector.load_state_dict(import_onnx(detector, source, config.detector.name))
+    detector.load_state_dict(detector.published(source, config.detector.name))
     if config.calibration is not None:
         calibrate(detector, calibration_batches(config, detector))
-    facts = {"detector": str(config.detector.name), "source": source.name, "source_sha256": file_sha256(source)}
+    facts = {"detector": str(config.detector.name), "source": source.name, "source_sha256": source_sha256(source)}
     write_safetensors(detector.state_dict(), output, facts)
     return {"output": str(output), "sha256": file_sha256(output), **facts}
+
+
+def source_sha256(source: Path) -> str:
+    """Of a file; of a folder, of the hashes of its weights in the order of their names."""
+    if source.is_file():
+        return file_sha256(source)
+    return digest_of_files(sorted(source.glob("*.pt")))
 
 
 def calibration_batches(config: DictConfig, detector: Detector) -> Iterator[Tensor]:

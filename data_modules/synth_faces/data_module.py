@@ -1,14 +1,10 @@
-"""The drawn faces as a data module: WIDER FACE's, over a folder that is drawn when it is first asked for."""
+"""The drawn faces for Lightning."""
 
-from data_modules.drawn import Drawn
-from data_modules.synth_faces.generate import SYNTH_FACES_VERSION, generate, is_complete
-from data_modules.wider_face import WiderFace
+from data_modules.loading.data_module import DetectionData
+from data_modules.synth_faces.files import SynthFacesFiles
 
 
-class SynthFaces(Drawn, WiderFace):
-    """Procedural faces in WIDER FACE's layout."""
+class SynthFaces(DetectionData):
+    """Loaders over `SynthFacesFiles`."""
 
-    name = "synth_faces"
-    version = SYNTH_FACES_VERSION
-    draw = staticmethod(generate)
-    is_drawn = staticmethod(is_complete)
+    Files = SynthFacesFiles

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from .labels import AnnotatedImage
+from .manifest import SYNTH_FACES_VERSION
 from .plan import Scene, plan_scene
 from .render import render
 
-SYNTH_FACES_VERSION = 1
 SPLITS = ("train", "val")
 
 _JPEG_QUALITY = 92

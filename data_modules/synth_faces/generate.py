@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -11,14 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from .draw import SPLITS, SYNTH_FACES_VERSION, save_image
+from .draw import SPLITS, save_image
 from .labels import AnnotatedImage
+from .manifest import MANIFEST, identity, is_complete, write_manifest
 from .wider_layout import write_annotations
 from .worker import draw_in_processes
-
-__all__ = ["MANIFEST", "SYNTH_FACES_VERSION", "generate", "is_complete"]
-
-MANIFEST = "synth_faces.json"
 
 _IMAGES_A_WORKER = 12  # starting a process pays from about so many images
 _log = logging.getLogger(__name__)
@@ -38,28 +34,12 @@ def generate(
         if is_complete(root, seed, train_images, val_images):
             return
         _clear(root)
-        manifest = _identity(seed, train_images, val_images)
+        manifest = identity(seed, train_images, val_images)
         for split, count in zip(SPLITS, (train_images, val_images), strict=True):
             images = _draw_split(root, seed, split, count, workers or _cores())
             write_annotations(root, split, images)
             manifest[f"{split}_faces"] = sum(len(image.faces) for image in images)
-        _write_manifest(root, manifest)
-
-
-def is_complete(root: Path, seed: int, train_images: int, val_images: int) -> bool:
-    """Whether `root` holds a finished set of this version, seed and size."""
-    try:
-        manifest = json.loads((Path(root) / MANIFEST).read_text())
-    except (OSError, ValueError):
-        return False
-    wanted = _identity(seed, train_images, val_images)
-    return isinstance(manifest, dict) and all(manifest.get(key) == value for key, value in wanted.items())
-
-
-def _identity(seed: int, train_images: int, val_images: int) -> dict[str, int]:
-    return {
-        "version": SYNTH_FACES_VERSION, "seed": seed, "train_images": train_images, "val_images": val_images
-    }  # fmt: skip
+        write_manifest(root, manifest)
 
 
 def _cores() -> int:
@@ -82,9 +62,3 @@ def _draw_split(root: Path, seed: int, split: str, count: int, workers: int) -> 
         images = [save_image(root, seed, split, index) for index in range(count)]
     _log.info("synth_faces: %s done in %.1f s", split, time.perf_counter() - start)
     return images
-
-
-def _write_manifest(root: Path, manifest: dict[str, int]) -> None:
-    partial_file = root / f"{MANIFEST}.partial"
-    partial_file.write_text(json.dumps(manifest, indent=2) + "\n")
-    partial_file.replace(root / MANIFEST)

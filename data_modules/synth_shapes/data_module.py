@@ -1,14 +1,10 @@
-"""The drawn shapes as a data module: COCO's, over a folder that is drawn when it is first asked for."""
+"""The drawn shapes for Lightning."""
 
-from data_modules.coco import Coco
-from data_modules.drawn import Drawn
-from data_modules.synth_shapes.generate import SYNTH_SHAPES_VERSION, generate, is_complete
+from data_modules.loading.data_module import DetectionData
+from data_modules.synth_shapes.files import SynthShapesFiles
 
 
-class SynthShapes(Drawn, Coco):
-    """Procedural shapes in COCO's layout."""
+class SynthShapes(DetectionData):
+    """Loaders over `SynthShapesFiles`."""
 
-    name = "synth_shapes"
-    version = SYNTH_SHAPES_VERSION
-    draw = staticmethod(generate)
-    is_drawn = staticmethod(is_complete)
+    Files = SynthShapesFiles

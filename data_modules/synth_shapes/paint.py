@@ -79,7 +79,8 @@ def _texture(rng: np.random.Generator, canvas: Canvas, shape: Shape, colour: Col
             canvas.soften(_strip(middle + offset * across, along * 1.5 * r, across * step / 2), colour, 0.8, 0.02 * r)
     elif kind == 1:
         for place in rng.uniform(-0.9, 0.9, (9, 2)) * r:
-            dot = cv2.ellipse2Poly((0, 0), (100, 100), 0, 0, 360, 40) / 100 * 0.13 * r
+            circle = np.asarray(cv2.ellipse2Poly((0, 0), (100, 100), 0, 0, 360, 40))
+            dot = circle / 100 * 0.13 * r
             canvas.soften(middle + place + dot, colour, 0.8, 0.02 * r)
 
 

@@ -208,6 +208,8 @@ def test_counts_are_what_a_record_keeps() -> None:
         "params_by_component": {"stem": 232, "head": 60, "other": 72},
         "macs_by_component": {"stem": 13824, "head": 2688, "other": 4608},
         "looks": (),
+        "macs_per_window": {},
+        "distribution": None,
     }
 
 

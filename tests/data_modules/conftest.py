@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules import WiderFace
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 
 Faces = list[tuple[int, int, int, int, int]]  # x y w h invalid
 TRAIN: dict[str, Faces] = {

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 import pytest
 
-from data_modules import cache as cache_module
-from data_modules.cache import DecodedCache
-from data_modules.cache_entry import write_entry
-from data_modules.cache_room import Room
 from data_modules.errors import DataError
-from data_modules.images import decode_image, read_image
+from data_modules.loading.cache import decoded as cache_module
+from data_modules.loading.cache.decoded import DecodedCache
+from data_modules.loading.cache.entry import write_entry
+from data_modules.loading.cache.room import Room
+from data_modules.loading.images import decode_image, read_image
 
 ENTRY = 64 + 40 * 60 * 3  # bytes of one entry of `pictures`
 PLENTY = 2**30

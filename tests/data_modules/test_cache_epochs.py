@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from data_modules import cache as cache_module
-from data_modules.cache_entry import write_entry
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules import WiderFace
+from data_modules.loading.cache import decoded as cache_module
+from data_modules.loading.cache.entry import write_entry
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 
 fork = multiprocessing.get_context("fork")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from data_modules.coco import Coco
-from data_modules.coco_annotations import read_coco
-from data_modules.coco_categories import COCO_CLASSES, COCO_IDS, COCO_LABELS
+from data_modules import Coco
+from data_modules.coco.categories import COCO_CLASSES, COCO_IDS, COCO_LABELS
 from data_modules.errors import DataError
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
+from data_modules.labels.coco_objects import read_objects
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 
 CATEGORIES = [{"id": 5, "name": "cat"}, {"id": 2, "name": "dog"}, {"id": 9, "name": "bird"}]
 ANNOTATIONS = [
@@ -98,7 +98,7 @@ def test_classes_choose_and_order_labels(coco: Build) -> None:
     module = coco(classes=["bird", "dog"])
     module.setup("fit")
     assert module.class_names == ("bird", "dog")
-    assert [image.labels.tolist() for image in module.annotated("val")] == [[1], [0, 0], []]
+    assert [image.labels.tolist() for image in module.files.annotated("val")] == [[1], [0, 0], []]
     assert module.truth()["coco"]["classes"] == ("bird", "dog")
     assert module.summary("val")["annotation_hash"] != coco().summary("val")["annotation_hash"]
     with pytest.raises(DataError, match="`cow`"):
@@ -113,7 +113,7 @@ def test_limits_and_truth(coco: Build, root: Path) -> None:
     truth = module.truth()
     assert truth.keys() == {"targets", "coco"}
     assert truth["coco"] == {"annotations": path, "images": None, "classes": None}
-    assert truth["targets"]() == module.annotated("val")
+    assert truth["targets"]() == module.files.annotated("val")
     limited = coco(val_images=2)
     assert limited.truth()["coco"]["images"] == [70, 3]
     assert limited.summary("val")["images"] == 2
@@ -163,11 +163,15 @@ GOOD = ANNOTATIONS[0]
         ({"annotations": [GOOD | {"bbox": [1, 2, "a", 4]}]}, "annotation 11: .* four finite numbers"),
         ({"annotations": [GOOD | {"image_id": 71}]}, "annotation 11: .* image_id .* found 71"),
         ({"annotations": [GOOD | {"category_id": 6}]}, "annotation 11: .* category_id .* found 6"),
+        ({"annotations": [GOOD | {"iscrowd": "no"}]}, "annotation 11: expected iscrowd 0 or 1, found 'no'"),
+        ({"annotations": [GOOD | {"area": "900"}]}, "annotation 11: expected a finite area, found '900'"),
+        ({"annotations": [GOOD | {"bbox": [1, 2, 10**400, 4]}]}, "annotation 11: .* four finite numbers"),
+        ({"images": [{"id": 70}, {"id": 3}]}, "image 70: expected a `file_name`, found None"),
         ({"annotations": [GOOD, GOOD]}, "every id of `annotations` once, found 11 again at entry 1"),
         ({"annotations": [{"id": 11}]}, "entry 0 of `annotations`"),
         ({"annotations": None}, "a list `annotations`, found none"),
         ({"images": [{"id": 1, "file_name": "a.jpg"}] * 2}, "every id of `images` once, found 1 again"),
-        ({"images": [{"id": "1", "file_name": "a.jpg"}]}, "entry 0 of `images` to have a whole number"),
+        ({"images": [{"id": "1", "file_name": "a.jpg"}]}, "whole numbers as ids in entry 0 of `images`"),
         ({"images": []}, "a list `images`, found none"),
         ({"categories": [*CATEGORIES, {"id": 5, "name": "cow"}]}, "every id of `categories` once"),
         ({"categories": [*CATEGORIES, {"id": 6, "name": "cat"}]}, "every name of `categories` once"),
@@ -177,16 +181,16 @@ def test_malformed_annotations(tmp_path: Path, changes: dict[str, Any], message:
     path = tmp_path / "bad.json"
     path.write_text(json.dumps(document(**changes)))
     with pytest.raises(DataError, match=rf"bad\.json.*{message}"):
-        read_coco(path)
+        read_objects(path)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", b"\xff\xfe\x00".decode("latin-1")])
 def test_no_annotation_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "bad.json").write_text(content, encoding="latin-1")
     with pytest.raises(DataError, match=r"bad\.json: expected"):
-        read_coco(tmp_path / "bad.json")
+        read_objects(tmp_path / "bad.json")
     with pytest.raises(DataError, match=r"nowhere\.json, found none; the official layout"):
-        read_coco(tmp_path / "nowhere.json")
+        read_objects(tmp_path / "nowhere.json")
 
 
 def test_real_subset(shared: Path) -> None:
@@ -195,13 +199,13 @@ def test_real_subset(shared: Path) -> None:
     )
     module.setup("fit")
     assert module.class_names == COCO_CLASSES
-    assert module._file("val").category_ids == COCO_IDS
-    val = module.annotated("val")
+    assert module.files._file("val").category_ids == COCO_IDS
+    val = module.files.annotated("val")
     document = json.loads((shared / "data" / "coco" / "annotations" / "instances_val2017.json").read_text())
     assert (len(val), sum(len(image.boxes) for image in val)) == (158, 1424)
     assert sum(int(image.ignore.sum()) for image in val) == 16
     assert set(np.concatenate([image.labels for image in val])) == set(range(80))
-    assert len(module.annotated("train")) == 80
+    assert len(module.files.annotated("train")) == 80
     one = next(image for image in val if len(image.boxes) > 3)
     rows = [row for row in document["annotations"] if row["image_id"] == one.image_id]
     assert [COCO_IDS[label] for label in one.labels] == [row["category_id"] for row in rows]

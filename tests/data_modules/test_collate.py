@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from data_modules.collate import to_tensor
+from data_modules.loading.collate import Item, collate_stacked, to_tensor
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 1), (33, 50)])
@@ -24,3 +25,12 @@ def test_view_of_a_read_only_image() -> None:
     before = image.copy()
     tensor.zero_()
     np.testing.assert_array_equal(image, before)
+
+
+def test_stacked_images_have_memory_of_their_own() -> None:
+    items: list[Item] = [(torch.full((3, 4, 4), value, dtype=torch.uint8), {"image_id": value}) for value in (1, 2)]
+    batch = collate_stacked(items)
+    items[0][0].zero_()
+    assert batch["images"][:, 0, 0, 0].tolist() == [1, 2]
+    assert batch["images"].is_contiguous()
+    assert [target["image_id"] for target in batch["targets"]] == [1, 2]

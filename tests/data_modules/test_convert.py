@@ -4,6 +4,7 @@ import json
 import logging
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,7 +12,8 @@ import pytest
 
 from data_modules.convert import convert
 from data_modules.errors import DataError
-from data_modules.face_records import read_retinaface, read_wider
+from data_modules.labels.retinaface_text import read_retinaface_text
+from data_modules.labels.wider_text import read_wider_records
 
 WIDER = """0--Parade/a.b.jpg
 3
@@ -33,6 +35,17 @@ RETINAFACE = """# 0--Parade/a.jpg 100 80
 # 1--Hand/b.jpg
 449 330 571 479 488.906 373.643 0.0 542.089 376.442 0.0 515.031 412.83 0.0 485.174 425.893 0.0 538.357 431.491 0.0 0.82
 """
+
+
+def coco(**changes: Any) -> str:
+    """A COCO file of one image with one face, under changes of the one or the other."""
+    of_image = {key: changes.pop(key) for key in ("file_name", "width", "height") if key in changes}
+    document = {
+        "images": [{"id": 4, "file_name": "e/a.jpg"} | of_image],
+        "annotations": [{"id": 9, "image_id": 4, "category_id": 1, "bbox": [1, 2, 3, 4]} | changes],
+        "categories": [{"id": 1, "name": "face"}],
+    }
+    return json.dumps(document)
 
 
 @pytest.mark.parametrize("middle", ["coco", "retinaface"])
@@ -117,13 +130,19 @@ def test_sizes_of_images_and_of_boxes(tmp_path: Path) -> None:
     [
         ("gt.txt", "e/a.jpg\n1\n1 2 3 4 0 0 0 0.5 0 0\n", "line 3: expected face 1 of 1 of e/a.jpg as ten numbers"),
         ("gt.txt", "e/a.jpg\n0\ne/a.jpg\n0\n", "line 3: expected every image once"),
-        ("gt.txt", "", "found none"),
+        ("gt.txt", "e/a.jpg\n1\n1 2 -3 4 0 0 0 0 0 0\n", "line 3: .* width and a height of 0 or more"),
+        ("gt.txt", "", "found an empty file"),
         ("label.txt", "# e/a.jpg 7\n", "line 1"),
         ("label.txt", "# e/a.jpg\n1 2 3 4 5 6\n", "line 2: expected a face as"),
         ("label.txt", "# e/a.jpg\n1 2 3 4 2\n", "line 2: expected 0 or 1"),
-        ("a.json", "{}", "expected COCO JSON"),
-        ("a.json", '{"images": [], "annotations": [], "categories": [1, 2]}', "one category"),
-        ("a.json", '{"images": [], "annotations": [{"image_id": 3, "bbox": [1, 2, 3, 4]}], "categories": [1]}', "id 3"),
+        ("a.json", "{}", "a list `categories`, found none"),
+        ("a.json", coco(image_id=3), "annotation 9: expected the image_id .* found 3"),
+        ("a.json", coco(keypoints=[1, 2, 2]), "annotation 9: expected five keypoints"),
+        ("a.json", coco(attributes={"blur": 1}), "annotation 9: .* six attributes"),
+        ("a.json", coco(label_score="high"), "annotation 9: .* a score"),
+        ("a.json", coco(bbox=[1, 2, -3, 4]), "annotation 9: .* width and a height of 0 or more"),
+        ("a.json", coco(file_name="d/e/a.jpg"), "file_name to be `<event>/<name>.jpg`"),
+        ("a.json", coco(width=7.5, height=6), "image 4: expected width and height in whole pixels"),
         ("absent.txt", None, "expected a label file"),
     ],
 )
@@ -152,6 +171,26 @@ def test_real_annotations_byte_for_byte(shared: Path, tmp_path: Path) -> None:
     convert(tmp_path / "again.json", tmp_path / "bbx_gt.txt")
     assert (tmp_path / "bbx_gt.txt").read_bytes() == source.read_bytes()
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "faces.json").read_bytes()
-    assert [image.faces for image in read_retinaface(tmp_path / "label.txt")] == [
-        image.faces for image in read_wider(source)
+    assert [image.faces for image in read_retinaface_text(tmp_path / "label.txt")] == [
+        image.faces for image in read_wider_records(source)
     ]
+
+
+def test_the_official_negative_width_there_and_back(tmp_path: Path) -> None:
+    source = tmp_path / "gt.txt"
+    source.write_text("7--Cheering/7_Cheering_Cheering_7_17.jpg\n1\n0 5 -11 5 0 0 0 0 0 0 \n")
+    convert(source, tmp_path / "faces.json")
+    convert(tmp_path / "faces.json", tmp_path / "label.txt")
+    convert(tmp_path / "label.txt", tmp_path / "bbx_gt.txt")
+    assert (tmp_path / "bbx_gt.txt").read_text() == source.read_text()
+
+
+def test_one_category_has_the_faces(tmp_path: Path) -> None:
+    """Exports list categories that nothing belongs to."""
+    document = json.loads(coco()) | {"categories": [{"id": 0, "name": "people"}, {"id": 1, "name": "face"}]}
+    (tmp_path / "faces.json").write_text(json.dumps(document))
+    assert convert(tmp_path / "faces.json", tmp_path / "label.txt")["faces"] == 1
+    document["annotations"].append(document["annotations"][0] | {"id": 10, "category_id": 0})
+    (tmp_path / "faces.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="objects of one category, face; found those of face, people"):
+        convert(tmp_path / "faces.json", tmp_path / "label.txt")

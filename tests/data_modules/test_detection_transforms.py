@@ -5,7 +5,7 @@ import hydra
 import numpy as np
 import pytest
 
-from data_modules.transforms import (
+from data_modules.loading.transforms import (
     Expand,
     HorizontalFlip,
     Letterbox,
@@ -173,12 +173,14 @@ def test_stretch() -> None:
 
 
 def test_pipeline_from_a_config() -> None:
-    names = [{"_target_": f"data_modules.transforms.{name}"} for name in ("Expand", "SSDCrop", "HorizontalFlip")]
-    last = [
-        {"_target_": "data_modules.transforms.Stretch", "size": 48},
-        {"_target_": "data_modules.transforms.Photometric"},
+    names = [
+        {"_target_": f"data_modules.loading.transforms.{name}"} for name in ("Expand", "SSDCrop", "HorizontalFlip")
     ]
-    pipeline = hydra.utils.instantiate({"_target_": "data_modules.transforms.Pipeline", "steps": names + last})
+    last = [
+        {"_target_": "data_modules.loading.transforms.Stretch", "size": 48},
+        {"_target_": "data_modules.loading.transforms.Photometric"},
+    ]
+    pipeline = hydra.utils.instantiate({"_target_": "data_modules.loading.transforms.Pipeline", "steps": names + last})
     sample = sample_of(60, 80, [[10, 10, 50, 50]])
     outs = [pipeline(sample, np.random.default_rng(seed)) for seed in range(10)]
     assert all(out.image.shape == (48, 48, 3) and len(out.boxes) == 1 for out in outs)

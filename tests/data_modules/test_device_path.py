@@ -9,14 +9,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from data_modules.dataset import TrainImages
-from data_modules.device import DeviceTrainLoader, ResidentImages
-from data_modules.device.pixels import distort_batch, square_resized, train_pixels
+from data_modules import WiderFace
 from data_modules.errors import DataError
-from data_modules.sampling import EpochSampler
-from data_modules.transforms import Pipeline, Sample, SquareCropAugmentation
-from data_modules.transforms.photometric import Distortion, PhotometricDistortion, distort
-from data_modules.wider_face import WiderFace
+from data_modules.loading.dataset import TrainImages
+from data_modules.loading.device import DeviceTrainLoader, ResidentImages
+from data_modules.loading.device.pixels import distort_batch, square_resized, train_pixels
+from data_modules.loading.sampling import EpochSampler
+from data_modules.loading.transforms import Pipeline, Sample, SquareCropAugmentation
+from data_modules.loading.transforms.photometric import Distortion, PhotometricDistortion, distort
 
 CPU = torch.device("cpu")
 
@@ -90,7 +90,8 @@ def test_single_equals_batched() -> None:
 
 def loaders(data: WiderFace, batch_size: int = 2, max_bytes: int = 2**20) -> tuple[TrainImages, DeviceTrainLoader]:
     dataset = data.train_dataloader().dataset
-    return dataset, DeviceTrainLoader(dataset, EpochSampler(len(dataset), data.seed), batch_size, CPU, max_bytes)
+    sampler = EpochSampler(len(dataset), data.seed, batch_size=batch_size)
+    return dataset, DeviceTrainLoader(dataset, sampler, batch_size, CPU, max_bytes)
 
 
 @pytest.mark.parametrize("max_bytes", [2**20, 30_000, 0])  # all of three images of 23 040 bytes, one, none

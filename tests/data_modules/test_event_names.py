@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from bench.metrics.wider_face import WiderFaceAP
+from data_modules import WiderFace
 from data_modules.convert import convert
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
+from data_modules.verify import verify
 
 FACE = (30, 20, 24, 30, 0)
 FOLDERS = [
@@ -41,18 +42,18 @@ def test_folders_of_any_name(
     rules: Any = {"train_transform": SquareCropAugmentation(64), "eval_resize": ResizeLongSide(48), "num_workers": 0}
     module = WiderFace(root, **rules, **options)
     module.setup("fit")
-    assert [image.image_id for image in module.faces("train")] == [f"{first}/a_1", f"{second}/b_2"]
+    assert [image.image_id for image in module.files.annotated("train")] == [f"{first}/a_1", f"{second}/b_2"]
     assert next(iter(module.train_dataloader()))["images"].shape == (2, 3, 64, 64)
     (batch,) = module.val_dataloader()
     found = [{"boxes": torch.tensor([[30.0, 20, 54, 50]]), "scores": torch.tensor([0.9])}] * 2
     for split, held_out in (("val", 0), ("train", 0), ("held_out", 1)):
         chosen = WiderFace(root, **rules, **options, split=split, held_out=held_out)
         evaluator = WiderFaceAP(chosen.truth())
-        targets = [{"image_id": image.image_id} for image in chosen.faces(split)]
+        targets = [{"image_id": image.image_id} for image in chosen.files.annotated(split)]
         evaluator.update(found[: len(targets)], targets)
         assert list(evaluator.compute().values()) == pytest.approx([1.0] * len(evaluator.ground_truth.counted))
     assert [target["image_id"] for target in batch["targets"]] == [f"{first}/v_1", f"{second}/v_2"]
-    report = module.verify(tmp_path / "memory")
+    report = verify(module.files, tmp_path / "memory")
     assert [split["problems"] for split in report["splits"]] == [[], []]
     assert [split["images"] for split in report["splits"]] == [2, 2]
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from data_modules.coco import Coco
-from data_modules.fingerprint import annotation_hash, image_hash
-from data_modules.transforms import ResizeLongSide
-from data_modules.wider_face import WiderFace
+from data_modules import Coco, WiderFace
+from data_modules.loading.fingerprint import annotation_hash, image_hash
+from data_modules.loading.transforms import ResizeLongSide
 
 TEXT = "wider_face_split/wider_face_train_bbx_gt.txt"
 LANDMARKS = "wider_face_split/wider_face_train_landmarks.txt"

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from data_modules import WiderFace
 from data_modules.errors import DataError
-from data_modules.geometry import epoch_targets, image_size
-from data_modules.transforms import SQUARE_CROP_SCALES_REDISTRIBUTED, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules.loading.geometry import epoch_targets, image_size
+from data_modules.loading.transforms import SQUARE_CROP_SCALES_REDISTRIBUTED, SquareCropAugmentation
 
 Build = Callable[..., WiderFace]
 
@@ -49,8 +49,8 @@ def test_validation_targets_are_those_of_the_loader(wider_face: Build) -> None:
 
 
 def test_no_image_is_decoded(wider_face: Build, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_modules.dataset.read_image", no_image)
-    monkeypatch.setattr("data_modules.dataset.decode_image", no_image)
+    monkeypatch.setattr("data_modules.loading.samples.read_image", no_image)
+    monkeypatch.setattr("data_modules.loading.samples.decode_image", no_image)
     data = wider_face()
     with pytest.raises(AssertionError, match="decoded"):
         data.train_dataloader().dataset[0]

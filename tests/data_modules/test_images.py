@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data_modules.errors import DataError
-from data_modules.images import read_image
+from data_modules.loading.images import read_image
 
 
 def smooth_image() -> np.ndarray:

@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from data_modules.transforms.photometric import Distortion, PhotometricDistortion, distort
+from data_modules.loading.transforms.photometric import Distortion, PhotometricDistortion, distort
 
 PLAIN = {
     "brightness": 0.0,

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_modules.download import download, file_sha256
 from data_modules.errors import DataError
-from data_modules.prepare import prepare
-from data_modules.unpack import unpack
+from data_modules.prepare.archives import prepare
+from data_modules.prepare.download import download, file_sha256
+from data_modules.prepare.unpack import unpack
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

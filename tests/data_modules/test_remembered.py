@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from data_modules import fingerprint, wider_face
-from data_modules.fingerprint import remembered
-from data_modules.transforms import ResizeLongSide
-from data_modules.wider_face import WiderFace
+from data_modules import WiderFace
+from data_modules.loading import fingerprint
+from data_modules.loading.fingerprint import remembered
+from data_modules.loading.transforms import ResizeLongSide
+from data_modules.wider_face import files as wider_face
+from data_modules.wider_face.files import WiderFaceFiles
 
 
 class Reading:
@@ -89,8 +91,8 @@ def test_a_file_is_read_once(file: Path, memory: Path, monkeypatch: pytest.Monke
 @pytest.mark.usefixtures("later")
 def test_a_data_module_reads_a_file_once(wider_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
-    original = wider_face.read_text
-    monkeypatch.setattr(wider_face, "read_text", lambda path: read.append(path) or original(path))
+    original = wider_face.read_wider_text
+    monkeypatch.setattr(wider_face, "read_wider_text", lambda path: read.append(path) or original(path))
     summaries = []
     for _ in range(3):
         restart(monkeypatch)
@@ -102,13 +104,11 @@ def test_a_data_module_reads_a_file_once(wider_root: Path, monkeypatch: pytest.M
 
 
 def test_a_subclass_has_a_memory_of_its_own(wider_root: Path, later: Clock) -> None:
-    class EverySecond(WiderFace):
+    class EverySecond(WiderFaceFiles):
         def annotated(self, split: Any) -> Any:
             return super().annotated(split)[::2]
 
-    counts = [
-        kind(wider_root, None, ResizeLongSide(48)).summary("train")["images"] for kind in (WiderFace, EverySecond)
-    ]
+    counts = [kind(wider_root).summary("train")["images"] for kind in (WiderFaceFiles, EverySecond)]
     assert counts == [3, 2]
 
 

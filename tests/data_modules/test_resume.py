@@ -10,8 +10,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules import WiderFace
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 
 
 class Recorder(pl.LightningModule):

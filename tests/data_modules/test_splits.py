@@ -11,11 +11,11 @@ import torch
 from bench.metrics.coco import CocoAP
 from bench.metrics.evaluator import Evaluator
 from bench.metrics.wider_face import WiderFaceAP
-from data_modules.coco import Coco
-from data_modules.detection import DetectionData
+from data_modules import Coco, WiderFace
 from data_modules.errors import DataError
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules.loading.data_module import DetectionData
+from data_modules.loading.files import DatasetFiles
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 
 RULES = {"train_transform": SquareCropAugmentation(64), "eval_resize": ResizeLongSide(48)}
 # Seven images to train on, one of them without a face: a face of 20 x 24 and one ignored each.
@@ -63,20 +63,20 @@ def build(request: pytest.FixtureRequest) -> Callable[..., DetectionData]:
 def test_what_is_held_out(images: int, held_out: int) -> None:
     """Together all images, none in both, in their order; the next one held out is as far off, give or take one."""
     everything = list(range(images))
-    module = DetectionData(**RULES, name="numbers", held_out=held_out)
+    module = DatasetFiles(None, name="numbers", held_out=held_out)
     train, held = module.limited(everything, "train"), module.limited(everything, "held_out")
     assert len(held) == held_out
     assert sorted(train + held) == everything
     assert (train, held) == (sorted(train), sorted(held))
     gaps = np.diff([*held, images + held[0]])
     assert gaps.max() - gaps.min() <= 1
-    again = DetectionData(**RULES, name="numbers", held_out=held_out, split="held_out", seed=5)
+    again = DatasetFiles(None, "numbers", "held_out", held_out)
     assert again.limited(everything, "held_out") == held
     assert module.limited(everything, "val") == everything
 
 
 def test_limits_leave_what_is_held_out_alone() -> None:
-    module = DetectionData(**RULES, name="numbers", held_out=2, train_images=3, val_images=1)
+    module = DatasetFiles(None, name="numbers", held_out=2, train_images=3, val_images=1)
     everything = list(range(10))
     assert module.limited(everything, "held_out") == [0, 5]
     assert module.limited(everything, "train") == [1, 2, 3]
@@ -90,9 +90,9 @@ def test_train_and_held_out_are_apart(build: Callable[..., DetectionData]) -> No
     held: Any = module.val_dataloader()
     trained = {image.image_id for image in train.dataset.images}
     seen = [target["image_id"] for batch in held for target in batch["targets"]]
-    assert seen == [image.image_id for image in module.annotated("held_out")]
+    assert seen == [image.image_id for image in module.files.annotated("held_out")]
     assert (len(trained), len(seen), trained & set(seen)) == (4, 2, set())
-    assert trained | set(seen) == {image.image_id for image in build().annotated("train")}
+    assert trained | set(seen) == {image.image_id for image in build().files.annotated("train")}
     summaries = {split: module.summary(split) for split in ("train", "held_out", "val")}
     assert {split: summary["images"] for split, summary in summaries.items()} == {"train": 4, "held_out": 2, "val": 2}
     assert all(summary["split"] == split for split, summary in summaries.items())
@@ -137,10 +137,10 @@ SPLITS = [({"split": "train"}, 6), ({"split": "train", "held_out": 2}, 4), ({"sp
 def test_evaluation_of_training_faces(wider: Callable[..., WiderFace], options: dict[str, Any], images: int) -> None:
     module = wider(**options)
     truth = module.truth()
-    assert truth["targets"]() == module.faces(options["split"])
+    assert truth["targets"]() == module.files.annotated(options["split"])
     arrays = truth["wider_face"]
     assert len(arrays["image_ids"]) == len(arrays["boxes"]) == images
-    first = module.faces(options["split"])[0]
+    first = module.files.annotated(options["split"])[0]
     assert arrays["image_ids"][0] == first.image_id
     np.testing.assert_array_equal(arrays["boxes"][0], first.boxes)
     assert [mask.tolist() for mask in arrays["counted"]["all"]] == [[True, False]] * images
@@ -152,9 +152,11 @@ def test_evaluation_of_training_faces(wider: Callable[..., WiderFace], options: 
 def test_evaluation_of_training_objects(coco: Callable[..., Coco], options: dict[str, Any], images: int) -> None:
     module = coco(**options)
     truth = module.truth()
-    assert truth["targets"]() == module.annotated(options["split"])
+    assert truth["targets"]() == module.files.annotated(options["split"])
     named = truth["coco"]["images"]
-    assert named == (None if options == {"split": "train"} else [i.image_id for i in module.annotated(module.split)])
+    assert named == (
+        None if options == {"split": "train"} else [i.image_id for i in module.files.annotated(module.split)]
+    )
     assert truth["coco"]["annotations"].name == "instances_train2017.json"
     evaluator = CocoAP(truth)
     assert len(evaluator.image_ids) == images
@@ -185,7 +187,7 @@ def test_what_is_no_split(build: Callable[..., DetectionData], options: dict[str
 
 
 def test_nothing_is_held_out_unless_asked(build: Callable[..., DetectionData]) -> None:
-    for use in (build().summary, build().truth, build().annotated):
+    for use in (build().summary, build().truth, build().files.annotated):
         with pytest.raises(DataError, match="found split=held_out, held_out=0"):
             list(use("held_out"))
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from data_modules.synth_faces import SYNTH_FACES_VERSION, generate, is_complete
 from data_modules.synth_faces.draw import draw_image, plan_image
+from data_modules.synth_faces.generate import generate
 from data_modules.synth_faces.head import Head
 from data_modules.synth_faces.labels import AnnotatedImage, Attributes, Face, counted, occlusion_label
+from data_modules.synth_faces.manifest import SYNTH_FACES_VERSION, is_complete
 from data_modules.synth_faces.render import camera, render
 from data_modules.synth_faces.scales import PUBLISHED
 

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from data_modules.synth_shapes.data_module import SynthShapes
+from data_modules import SynthShapes
+from data_modules.loading.transforms import ResizeLongSide, SquareCropAugmentation
 from data_modules.synth_shapes.generate import MANIFEST, draw_image, generate, is_complete
 from data_modules.synth_shapes.outlines import CLASS_NAMES, outline
 from data_modules.synth_shapes.scene import CROWD_EVERY, EMPTY_EVERY, plan_scene
-from data_modules.transforms import ResizeLongSide, SquareCropAugmentation
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_modules.transforms import (
+from data_modules.loading.transforms import (
     SQUARE_CROP_SCALES,
     Expand,
     HorizontalFlip,
@@ -20,7 +20,7 @@ from data_modules.transforms import (
     SSDCrop,
     Stretch,
 )
-from data_modules.transforms.photometric import Distortion, distort
+from data_modules.loading.transforms.photometric import Distortion, distort
 
 STEPS = [
     SquareCrop(),

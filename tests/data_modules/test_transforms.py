@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from data_modules.transforms import (
+from data_modules.loading.transforms import (
     SQUARE_CROP_SCALES,
     SQUARE_CROP_SCALES_REDISTRIBUTED,
     HorizontalFlip,
@@ -14,7 +14,7 @@ from data_modules.transforms import (
     SquareCrop,
     SquareCropAugmentation,
 )
-from data_modules.transforms.resize import resize
+from data_modules.loading.transforms.resize import resize
 
 
 def sample_of(height: int, width: int, boxes: list[list[float]], ignore: list[bool] | None = None) -> Sample:
@@ -223,3 +223,18 @@ def test_square_crop_augmentation(boxes: list[list[float]]) -> None:
     np.testing.assert_array_equal(again.image, outs[5].image)
     np.testing.assert_array_equal(again.boxes, outs[5].boxes)
     assert not np.array_equal(outs[0].image, outs[1].image)
+
+
+def test_objects_move_whatever_their_layout_in_memory() -> None:
+    """Columns picked by a list, as mirroring does, come in another order of memory; the old sample stays."""
+    plain = sample_of(100, 150, [[10, 20, 30, 40], [90, 60, 110, 80]])
+    boxes, keypoints = np.asfortranarray(plain.boxes), np.asfortranarray(plain.keypoints)
+    turned = Sample(plain.image, boxes, plain.labels, keypoints, plain.ignore)
+    one, other = (sample.moved((2.0, 0.5), (1.0, -3.0)) for sample in (plain, turned))
+    np.testing.assert_array_equal(one.boxes, [[21, 7, 61, 17], [181, 27, 221, 37]])
+    np.testing.assert_array_equal(other.boxes, one.boxes)
+    np.testing.assert_array_equal(other.keypoints, one.keypoints)
+    np.testing.assert_array_equal(one.keypoints[:, 0, :2], one.boxes[:, :2])  # the first lies on the corner
+    assert one.keypoints[..., 2].all()
+    np.testing.assert_array_equal(turned.boxes, plain.boxes)
+    assert plain.boxes[0].tolist() == [10, 20, 30, 40]

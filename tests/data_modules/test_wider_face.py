@@ -13,10 +13,10 @@ import torch
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
+from data_modules import WiderFace
 from data_modules.errors import DataError
-from data_modules.loader import ResumableLoader
-from data_modules.transforms import KeepSize, ResizeLongSide, SquareCropAugmentation
-from data_modules.wider_face import WiderFace
+from data_modules.loading.loader import ResumableLoader
+from data_modules.loading.transforms import KeepSize, ResizeLongSide, SquareCropAugmentation
 
 Build = Callable[..., WiderFace]
 
@@ -32,8 +32,9 @@ def assert_same(batches: list[dict[str, Any]], others: list[dict[str, Any]]) -> 
                 torch.testing.assert_close(target[key], twin[key], rtol=0, atol=0)
 
 
-def test_identity() -> None:
-    assert (WiderFace.name, WiderFace.num_classes, WiderFace.class_names) == ("wider_face", 1, ("face",))
+def test_identity(wider_face: Callable[..., WiderFace]) -> None:
+    module = wider_face()
+    assert (module.name, module.num_classes, module.class_names) == ("wider_face", 1, ("face",))
 
 
 def test_train_batches(wider_face: Build, caplog: pytest.LogCaptureFixture) -> None:
@@ -75,7 +76,7 @@ def test_eval_batches_and_round_trip_of_boxes(wider_face: Build) -> None:
     assert first["boxes"].tolist() == [[10, 5, 25, 22.5], [32, 16, 37, 21]]
     assert first["ignore"].tolist() == [False, True]
     original = first["boxes"] / first["scale"].repeat(2)
-    torch.testing.assert_close(original, torch.tensor(module.faces("val")[0].boxes))
+    torch.testing.assert_close(original, torch.tensor(module.files.annotated("val")[0].boxes))
     assert second["boxes"].shape == (0, 4)
     assert second["keypoints"].shape == (0, 5, 3)
 
@@ -86,7 +87,9 @@ def test_round_trip_at_odd_sizes(wider_face: Build) -> None:
     target = batch["targets"][0]
     assert batch["images"][0].shape == (3, 44, 53)
     torch.testing.assert_close(target["scale"], torch.tensor([53 / 96, 44 / 80]))
-    torch.testing.assert_close(target["boxes"] / target["scale"].repeat(2), torch.tensor(module.faces("val")[0].boxes))
+    torch.testing.assert_close(
+        target["boxes"] / target["scale"].repeat(2), torch.tensor(module.files.annotated("val")[0].boxes)
+    )
 
 
 def test_images_are_rgb_as_stored(wider_face: Build, wider_root: Path) -> None:
@@ -155,7 +158,7 @@ def test_truth_of_val(wider_face: Build, wider_root: Path) -> None:
     truth = module.truth()
     assert truth.keys() == {"targets", "wider_face"}
     assert truth["wider_face"] == {"folder": folder, "images": ["0--Parade/v_1", "1--Handshaking/v_2"]}
-    assert truth["targets"]() == module.faces("val")
+    assert truth["targets"]() == module.files.annotated("val")
     assert wider_face(images="all").truth()["wider_face"] == {"folder": folder, "images": None}
     assert wider_face(split="train").truth("val")["wider_face"] == truth["wider_face"]
     shutil.rmtree(folder)
@@ -217,7 +220,7 @@ def test_truncated_image(wider_face: Build, wider_root: Path) -> None:
 def test_missing_files(wider_face: Build, wider_root: Path, path: str, arguments: dict[str, str], split: Any) -> None:
     (wider_root / path).unlink()
     with pytest.raises(DataError) as caught:
-        wider_face(**arguments).faces(split)
+        wider_face(**arguments).files.annotated(split)
     assert str(wider_root / path) in str(caught.value)
     assert "official layout" in str(caught.value)
 
@@ -248,7 +251,7 @@ def test_one_source_lacks_an_image(wider_face: Build, wider_root: Path) -> None:
     assert wider_face().summary("val")["images"] == 1
     assert wider_face(images="all").summary("val")["images"] == 2
     with pytest.raises(DataError, match="found none of 1--Handshaking/v_2"):
-        wider_face(images="all", annotations="text").faces("val")
+        wider_face(images="all", annotations="text").files.annotated("val")
 
 
 def test_landmarks_reach_the_batch(wider_face: Build, wider_root: Path) -> None:

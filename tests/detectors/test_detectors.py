@@ -1,4 +1,4 @@
-"""Every configured detector: it builds, predicts alike in any batch, and keeps its weights through a file."""
+"""Every one-stage detector: it builds, predicts alike in any batch, and keeps its weights through a file."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +16,7 @@ from bench.detectors.base import Detector
 from bench.errors import ConfigError, ImageError
 from bench.evaluation.postprocess import PostProcessor
 
-DETECTORS = bench.list_detectors()
+DETECTORS = [name for name in bench.list_detectors() if not name.startswith("mtcnn")]  # those: cascade/
 Trainable = Callable[[str], Detector]
 Noise = Callable[..., list[Tensor]]
 

@@ -204,7 +204,7 @@ GRIDS = {"sample_redistribution": 6, "computation_redistribution": 8, "sr_x_cr":
 def in_wider_layout(drawn: Path) -> Path:
     """A small set in WIDER FACE's layout."""
     small = ["data.train_images=16", "data.val_images=8"]
-    return Path(build_data(compose("_cell", ["data=synth_faces", f"data.root={drawn}", *small])).root)
+    return Path(build_data(compose("_cell", ["data=synth_faces", f"data.root={drawn}", *small])).files.root)
 
 
 @pytest.mark.parametrize("schedule", ["full", "proxy", "cpu"])

@@ -1,5 +1,6 @@
-"""Every configured detector takes a training step and learns two images by heart."""
+"""Every one-stage detector takes a training step and learns two images by heart."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,10 +12,12 @@ from torch import Tensor, nn
 import bench
 from bench.boxes import Nms, elementwise_iou
 from bench.detectors.base import Detector
+from bench.detectors.epoch_losses import EpochLosses
 from bench.detectors.recipe import Recipe
 from bench.evaluation.postprocess import PostProcessor
+from bench.losses.targets import join_targets
 
-DETECTORS = bench.list_detectors()
+DETECTORS = [name for name in bench.list_detectors() if not name.startswith("mtcnn")]  # those: cascade/
 Trainable = Callable[[str], Detector]
 Target = dict[str, Any]
 
@@ -59,6 +62,39 @@ def test_a_training_step(name: str, batch: str, trainable: Trainable) -> None:
     assert all(bool(p.isfinite().all()) for p in detector.parameters())
     assert any(not torch.equal(p, before[key]) for key, p in detector.named_parameters())
     assert bool(detector.eval().raw(noise(1, 3, 64, 96)).scores.isfinite().all())
+
+
+@pytest.mark.parametrize("name", ["scrfd_tiny", "blazeface_tiny"])
+def test_a_training_step_waits_as_often_for_many_images_as_for_few(
+    name: str, trainable: Trainable, waits: Callable[..., Counter[str]]
+) -> None:
+    """For the number of positives; from the batch of a loader to the gradients."""
+    detector = trainable(name).train()
+    some = [faces((8, 8, 40, 44), (50, 20, 80, 56)), faces()]
+    for images in (2, 8):
+        batch = {"images": noise(images, 3, 64, 96), "targets": some * (images // 2)}
+        assert waits(lambda batch=batch: detector.training_step(batch, 0).backward()) == {"aten.nonzero": 1}
+
+
+def test_a_dense_detector_takes_targets_from_where_they_lie(trainable: Trainable) -> None:
+    """They are joined there and follow the outputs: of 32 tensors of a batch of eight none is moved by itself."""
+    detector = trainable("scrfd_tiny")
+    batch = {"images": noise(2, 3, 64, 96), "targets": [faces((8, 8, 40, 44)), faces()]}
+    assert detector.transfer_batch_to_device(batch, torch.device("meta"), 0) is batch
+    joined = join_targets(batch["targets"], torch.device("meta"))
+    tensors = (joined.boxes.boxes, joined.boxes.image, joined.boxes.used, joined.labels, joined.keypoints)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert joined.boxes.images == 2
+
+
+def test_losses_of_an_epoch_are_means_over_images() -> None:
+    epoch = EpochLosses()
+    assert epoch.means() == {}
+    epoch.add({"loss_cls": torch.tensor(1.0, requires_grad=True), "loss": torch.tensor(3.0)}, images=2)
+    epoch.add({"loss_cls": torch.tensor(4.0), "loss": torch.tensor(6.0)}, images=1)
+    means = epoch.means()
+    assert {name: float(value) for name, value in means.items()} == {"loss_cls": 2.0, "loss": 4.0}
+    assert not means["loss_cls"].requires_grad
 
 
 STEPS = 200

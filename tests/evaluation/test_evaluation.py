@@ -21,8 +21,8 @@ from bench.evaluation.evaluation import Evaluation
 from bench.evaluation.looks import PLAIN, Look
 from bench.evaluation.postprocess import PostProcessor
 from bench.metrics.wider_face import WiderFaceAP
-from data_modules.transforms import KeepSize, ResizeLongSide
-from data_modules.transforms.resize import Stretch
+from data_modules.loading.transforms import KeepSize, ResizeLongSide
+from data_modules.loading.transforms.resize import Stretch
 
 Evaluated = Callable[..., list[Prediction]]
 Squares = Callable[..., Tensor]

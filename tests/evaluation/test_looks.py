@@ -13,8 +13,8 @@ from bench.detectors.candidates import Candidates, Prediction
 from bench.errors import ConfigError
 from bench.evaluation.looks import PLAIN, Look, propose
 from bench.evaluation.postprocess import PostProcessor
-from data_modules.transforms import KeepSize, ResizeLongSide, Sample
-from data_modules.transforms.resize import Stretch
+from data_modules.loading.transforms import KeepSize, ResizeLongSide, Sample
+from data_modules.loading.transforms.resize import Stretch
 
 SWAPS = ((1, 0, 2, 4, 3), (1, 0, 2, 3, 5, 4))
 AS_IT_IS, MIRROR = Look(), Look(None, True, SWAPS)

@@ -22,8 +22,8 @@ from bench.run.build import build_evaluation, build_looks, measure_cost
 from bench.run.data import build_data
 from bench.run.evaluate import run_evaluation
 from bench.run.records import cost_of
-from bench.weights.onnx_import import import_onnx
-from data_modules.transforms import KeepSize, ResizeLongSide
+from bench.weights.onnx.importer import import_onnx
+from data_modules.loading.transforms import KeepSize, ResizeLongSide
 
 SWAPS = ((1, 0, 2, 4, 3),)
 TWO_SIZES = (Look(ResizeLongSide(80)), Look(ResizeLongSide(80), True, SWAPS))
@@ -130,7 +130,7 @@ def test_cost_sizes_of_looks_follow_from_their_rule() -> None:
 
 def test_looks_that_are_none_are_refused() -> None:
     protocol = protocol_of("wider_multi_scale")
-    protocol.looks[0].resize = {"_target_": "data_modules.transforms.HorizontalFlip"}
+    protocol.looks[0].resize = {"_target_": "data_modules.loading.transforms.HorizontalFlip"}
     with pytest.raises(ConfigError, match="a method `pixels`, found HorizontalFlip"):
         build_looks(protocol)
     protocol.looks[0] = {"resize": None, "flip": True}  # found before the evaluation, not after it
@@ -144,9 +144,9 @@ def test_metrics_of_one_look_on_real_images(shared: Path, assert_alike: Alike) -
     source = shared / "weights" / "scrfd_500m_kps.onnx"
     detector.load_state_dict(import_onnx(detector, source, "scrfd_0.5g_kps"))
     data = ["data=wider_face", f"data.root={shared / 'data' / 'wider_face'}", "data.val_images=6", "data.num_workers=0"]
-    rule = "{_target_: data_modules.transforms.ResizeLongSide, size: 640}"
+    rule = "{_target_: data_modules.loading.transforms.ResizeLongSide, size: 640}"
     look = f"+protocol.looks=[{{resize: {rule}, flip: false, cost_size: [480, 640]}}]"
-    keep = ["~protocol.resize.size", "protocol.resize._target_=data_modules.transforms.KeepSize", look]
+    keep = ["~protocol.resize.size", "protocol.resize._target_=data_modules.loading.transforms.KeepSize", look]
     metrics, found = [], []
     for changes in ([], keep):
         config = compose("evaluate", ["detector=scrfd_0.5g_kps", *data, "trainer=cpu", *changes])

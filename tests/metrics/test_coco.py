@@ -213,8 +213,14 @@ def test_bad_predictions(
     [
         ({"annotations": None}, "list `annotations`"),
         ({"annotations": [{"id": 5}]}, "image_id, category_id, bbox in entry 0"),
-        ({"annotations": [{"id": 5, "image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]}, "unknown category 8"),
-        ({"annotations": [{"id": 5, "image_id": 9, "category_id": 7, "bbox": [0, 0, 1, 1]}]}, "unknown image 9"),
+        (
+            {"annotations": [{"id": 5, "image_id": 1, "category_id": 8, "bbox": [0, 0, 1, 1]}]},
+            "annotation 5: expected the category_id of a category of this file, found 8",
+        ),
+        (
+            {"annotations": [{"id": 5, "image_id": 9, "category_id": 7, "bbox": [0, 0, 1, 1]}]},
+            "annotation 5: expected the image_id of an image of this file, found 9",
+        ),
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "bbox": [0, 0, -1, 1]}]}, "annotation 5"),
         ({"annotations": [{"id": 5, "image_id": 1, "category_id": 7, "bbox": [0, 0, math.nan, 1]}]}, "annotation 5"),
     ],

@@ -41,7 +41,7 @@ def test_null_is_as_good_as_what_follows_from_the_box(dog: Row, two_images: Writ
     assert found.ground_truth.annotations == whole.ground_truth.annotations
     missing = CocoAP(two_images(annotations=[without(next(iter(dog)), rows()[0]), *rows()[1:]]))
     assert missing.ground_truth.annotations == whole.ground_truth.annotations
-    assert found.truth_hash() == missing.truth_hash() == whole.truth_hash()
+    assert found.ground_truth.content_hash() == missing.ground_truth.content_hash() == whole.ground_truth.content_hash()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_null_is_as_good_as_what_follows_from_the_box(dog: Row, two_images: Writ
         ({"area": "1600"}, "annotation 5: expected a finite area, found '1600'"),
         ({"iscrowd": 2}, "annotation 5: expected iscrowd 0 or 1, found 2"),
         ({"iscrowd": "no"}, "annotation 5: expected iscrowd 0 or 1, found 'no'"),
-        ({"bbox": [0, 0, math.inf, 1]}, "annotation 5: expected a bbox x y w h of finite numbers"),
+        ({"bbox": [0, 0, math.inf, 1]}, "annotation 5: expected a bbox x y w h of four finite numbers"),
         ({"image_id": "1"}, "expected whole numbers as ids in entry 0 of `annotations`"),
         ({"category_id": 7.0}, "expected whole numbers as ids in entry 0 of `annotations`"),
     ],
@@ -89,29 +89,32 @@ TWO, NAMES = [{"id": 1}, {"id": 2}], [{"id": 7, "name": "dog"}, {"id": 3, "name"
         {"annotations": rows(category_id=3)},
         {"annotations": rows(image_id=2)},
         {"annotations": rows()[1:]},
-        {"annotations": [*rows(), rows()[2]]},  # one twice
+        {"annotations": [*rows(), rows()[2] | {"id": 9}]},  # one twice
         {"images": [*TWO, {"id": 3}]},  # without objects, it takes false positives
         {"categories": [*NAMES, {"id": 4, "name": "bird"}]},
     ],
 )
 def test_the_hash_tells_what_is_read(changes: dict[str, Any], two_images: Written) -> None:
-    before = CocoAP(two_images(annotations=rows())).truth_hash()
-    assert CocoAP(two_images(**({"annotations": rows()} | changes))).truth_hash() != before
+    before = CocoAP(two_images(annotations=rows())).ground_truth.content_hash()
+    assert CocoAP(two_images(**({"annotations": rows()} | changes))).ground_truth.content_hash() != before
     assert len(before) == 16
 
 
 def test_the_hash_tells_what_is_evaluated(two_images: Written) -> None:
     path = two_images(annotations=rows())
     chosen: list[dict[str, Any]] = [{}, {"images": [1]}, {"classes": ["dog"]}, {"classes": ["dog", "cat"]}]
-    assert len({CocoAP(path, **some).truth_hash() for some in chosen}) == 4
-    assert CocoAP(path, images=[2, 1]).truth_hash() == CocoAP(path, engine="pycocotools").truth_hash()
+    assert len({CocoAP(path, **some).ground_truth.content_hash() for some in chosen}) == 4
+    assert (
+        CocoAP(path, images=[2, 1]).ground_truth.content_hash()
+        == CocoAP(path, engine="pycocotools").ground_truth.content_hash()
+    )
 
 
 def test_the_hash_is_free_of_order_ids_and_place(two_images: Written, tmp_path: Path) -> None:
-    before = CocoAP(two_images(annotations=rows())).truth_hash()
+    before = CocoAP(two_images(annotations=rows())).ground_truth.content_hash()
     others = [row | {"id": 100 - row["id"], "segmentation": []} for row in reversed(rows())]
     changed = two_images(annotations=others, images=TWO[::-1], categories=NAMES[::-1], info={"year": 2017})
-    assert CocoAP(changed.rename(tmp_path / "other.json")).truth_hash() == before
+    assert CocoAP(changed.rename(tmp_path / "other.json")).ground_truth.content_hash() == before
 
 
 def test_what_a_data_module_hands_out(two_images: Written) -> None:
@@ -121,10 +124,10 @@ def test_what_a_data_module_hands_out(two_images: Written) -> None:
     found = CocoAP(truth)
     assert found.image_ids == (2,)
     assert found.ground_truth.category_ids == (3,)
-    assert found.truth_hash() == CocoAP(path, images=[2], classes=["cat"]).truth_hash()
+    assert found.ground_truth.content_hash() == CocoAP(path, images=[2], classes=["cat"]).ground_truth.content_hash()
     assert CocoAP(truth, images=[1], classes=["dog"]).ground_truth.category_ids == (7,)
     whole = {"coco": {"annotations": path, "images": None, "classes": None}}
-    assert CocoAP(whole).truth_hash() == CocoAP(path).truth_hash()
+    assert CocoAP(whole).ground_truth.content_hash() == CocoAP(path).ground_truth.content_hash()
     with pytest.raises(BenchError, match=r"expected data with COCO's truth .*, found data without; .*wider_vga"):
         CocoAP({"wider_face": {"folder": "somewhere"}})
 
@@ -150,8 +153,8 @@ def test_statistics_by_hand(two_images: Written) -> None:
     found = detections([10, 10, 50, 50], [0, 0, 3, 4])
     metric.update([detections(), found, found], [{"image_id": 2}, {"image_id": 1}, {"image_id": 1}])  # 1 twice
     statistics = metric.per_image()
-    assert statistics["image_ids"] == [2, 1]
-    assert statistics["counts"].tolist() == [0, 2]
+    assert statistics["image_ids"] == [1, 2]
+    assert statistics["counts"].tolist() == [2, 0]
     assert statistics["boxes"].tolist() == [[10, 10, 40, 40], [0, 0, 3, 4]]
     assert statistics["scores"].tolist() == [1.0, 0.75]
     assert statistics["labels"].tolist() == [1, 1]
@@ -192,7 +195,7 @@ def evaluated(annotations: Path) -> tuple[str, Mapping[str, float]]:
     metric = CocoAP(annotations)
     found = metric.read_predictions(annotations.parent / "results.json")
     metric.update(list(found.values()), [{"image_id": image} for image in found])
-    return metric.truth_hash(), metric.compute()
+    return metric.ground_truth.content_hash(), metric.compute()
 
 
 def test_files_that_differ_in_area_alone(shared: Path) -> None:

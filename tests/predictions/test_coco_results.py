@@ -34,12 +34,15 @@ def test_a_good_file(tmp_path: Path) -> None:
     assert found[7]["boxes"].shape == (0, 4)  # a category that is not evaluated
 
 
+def test_a_detector_that_found_nothing(tmp_path: Path) -> None:
+    assert read(put(tmp_path, "[]")) == {}
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "found an empty file"),
         (" \n", "found an empty file"),
-        ("[]", "found an empty list"),
         ("{}", "found a JSON dict.*annotation file"),
         ("[1, 2", "expected a JSON list of detections, found: "),
         ([GOOD, 5], "entry 1: expected image_id, category_id, bbox, score, found 5"),

@@ -8,7 +8,7 @@ import pytest
 
 from bench.records.identity import cell_id_of, train_id_of
 from bench.records.record import Record, write_record
-from bench.report.reported import Reported
+from bench.records.reported import Reported
 
 MakeRecord = Callable[..., Record]
 REPLACED = ("metrics", "ablations", "changes", "speed", "versions")  # as given; other mappings are merged

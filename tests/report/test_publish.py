@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bench.records.record import RecordError
-from bench.report.board_report import report_on
-from bench.report.leaderboard import build_boards
-from bench.report.page import render_page
+from bench.report.compare.board_report import report_on
+from bench.report.compare.leaderboard import build_boards
 from bench.report.publish import publish
-from bench.report.readme import BEGIN, END, ReadmeError, write_between_marks
+from bench.report.site.page import render_page
+from bench.report.site.readme import BEGIN, END, ReadmeError, write_between_marks
 
 
 class Balance(HTMLParser):

@@ -15,10 +15,11 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from bench.config import compose
+from bench.errors import ConfigError
 from bench.records.record import Record
 from bench.run.cells import make_cell
+from bench.run.submission import evaluate_predictions, row_name
 from bench.run.train import run_cells
-from bench.verbs.evaluate import evaluate_predictions
 
 Bench = Callable[..., CompletedProcess[str]]
 KEYS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
@@ -150,3 +151,32 @@ def test_results_of_coco_are_no_wider_face(bench: Bench, drawn: Path, tmp_path: 
                  "predictions=found.json")  # fmt: skip
     assert done.returncode == 1
     assert "data=coco" in done.stderr
+
+
+def test_a_detector_that_found_nothing_has_a_record(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And its row takes the name of the file in the letters that a name may have."""
+    path = tmp_path / "Results (final v2).json"
+    path.write_text("[]")
+    words = ["data=coco", f"data.root={tiny}", f"paths.runs={tmp_path}"]
+    config = compose("evaluate", words)
+    config.predictions = str(path)
+    with caplog.at_level("INFO"):
+        record = evaluate_predictions(config)
+    assert (record.detector, record.metrics["val/AP"], record.dataset.images) == ("Results_final_v2", 0.0, 4)
+    assert "found nothing in any image" in caplog.text
+    assert "the row is named Results_final_v2" in caplog.text
+
+
+def test_a_name_that_names_no_folder_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    config = compose("evaluate", ["data=coco", "data.root=nowhere", "predictions=none.json"])
+    config.name = "My detector, v2"
+    with pytest.raises(ConfigError, match="name=My_detector_v2 would do"):
+        evaluate_predictions(config)
+
+
+def test_the_folder_one_is_in_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    assert row_name(Path(), None) == "mine"

@@ -11,7 +11,7 @@ import pytest
 
 from bench.config import compose, instantiate
 from bench.records.record import Record
-from bench.verbs.evaluate import chosen_postprocesses, evaluate_weights
+from bench.run.weights import chosen_postprocesses, evaluate_weights
 
 Bench = Callable[..., CompletedProcess[str]]
 
@@ -145,11 +145,15 @@ def tiny(drawn: Path) -> list[str]:
     ]
 
 
-def test_metrics_do_not_depend_on_the_batch(bench: Bench, drawn: Path) -> None:
+def test_metrics_do_not_depend_on_the_batch_and_who_reads(bench: Bench, drawn: Path) -> None:
     """Images of one batch are padded together; what is found in one may not depend on its neighbors."""
     outputs = [bench("evaluate", *tiny(drawn), "format=json", f"data.eval_batch_size={n}") for n in (1, 5)]
     metrics = [json.loads(done.stdout)[0]["metrics"] for done in outputs]
     assert all(np.isclose(metrics[0][key], metrics[1][key], atol=1e-6) for key in metrics[0])
+    ahead = bench("evaluate", *tiny(drawn), "format=json", "data.eval_batch_size=5", "data.num_workers=2")
+    (record,) = json.loads(ahead.stdout)  # images that threads read from before torch was imported
+    (plain,) = json.loads(outputs[1].stdout)
+    assert (record["metrics"], record["statistics"]) == (plain["metrics"], plain["statistics"])
 
 
 def evaluated(drawn: Path, folder: Path, *more: str) -> Record:

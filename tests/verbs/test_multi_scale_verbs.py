@@ -16,10 +16,10 @@ from bench.errors import ImageError
 from bench.evaluation.looks import propose
 from bench.records.record import Record
 from bench.run.build import build_looks
+from bench.run.weights import evaluate_weights
 from bench.verbs import predict
-from bench.verbs.evaluate import evaluate_weights
 
-RULE = "{_target_: data_modules.transforms.ResizeLongSide, size: %d}"
+RULE = "{_target_: data_modules.loading.transforms.ResizeLongSide, size: %d}"
 LOOKS = ", ".join(
     f"{{resize: {RULE % size}, flip: {flip}, cost_size: [{size * 3 // 4}, {size}]}}"
     for size, flip in ((256, "false"), (256, "true"), (384, "true"))

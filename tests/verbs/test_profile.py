@@ -15,7 +15,7 @@ from bench.cost.complexity import measure_complexity
 from bench.errors import ConfigError
 from bench.run.records import cost_of
 from bench.verbs import profile as verb
-from bench.weights.onnx_export import export_onnx
+from bench.weights.onnx.export import export_onnx
 
 Bench = Callable[..., CompletedProcess[str]]
 SMALL = ["profile.input_size=[64,96]", "profile.repeats=2", "profile.warmup=1"]

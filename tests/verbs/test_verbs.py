@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from bench import create_detector
 from bench.__main__ import VERBS, for_every_cell, options_last
 from bench.config import compose
-from bench.detectors.weights import file_sha256
+from bench.records.identity import file_sha256
 from bench.records.record import read_records
 from bench.run.cells import Cell, make_cell
 from bench.run.statistics import read_statistics

@@ -10,7 +10,7 @@ from torch import nn
 
 import bench as suite
 from bench.detectors.base import Detector
-from bench.weights.onnx_export import export_onnx
+from bench.weights.onnx.export import export_onnx
 
 MoveNorms = Callable[..., None]
 Bypass = Callable[[Any, Any], None]

@@ -1,0 +1,1 @@
+"""Which ground-truth box each anchor is to learn: one assigner a file, what they answer in `assignment`."""

@@ -1,0 +1,1 @@
+"""Detectors of other makers: an ONNX file, a torchvision model."""

@@ -1,0 +1,1 @@
+"""What is looked at: the leaderboard page, its template and pictures, the table inside a README."""

@@ -1,0 +1,1 @@
+"""ONNX: published files into our modules, our detectors out as graphs."""

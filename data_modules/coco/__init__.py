@@ -1,0 +1,1 @@
+"""COCO, and any dataset in its layout."""

@@ -1,0 +1,1 @@
+"""From files on disk to batches: files, datasets, samplers, loaders, cache, transforms."""

@@ -1,0 +1,5 @@
+"""Fetching and unpacking a dataset."""
+
+from data_modules.prepare.archives import prepare
+
+__all__ = ["prepare"]
